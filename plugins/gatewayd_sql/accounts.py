@@ -1,4 +1,4 @@
-"""Who has what: which mailbox each account has or had, another name for one, and whose mail there is."""
+"""Keep which account imports which mailbox, rename accounts, and count mail of operators and users that are gone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Accounts(AccountVerbs):
 
     def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
         """Let all that is kept of one account be another's; return how many mails it has."""
-        holder = self._holder(old)
+        with self._db.reading() as connection:
+            holder = connection.scalar(select(lease.c.owner).where(lease.c.account == old, lease.c.until > now()))
         gone = holder if holder is not None and dead(holder) else None
         with self._db.writing() as connection:
             _refuse(connection, old, new, gone)
@@ -91,10 +92,6 @@ class Accounts(AccountVerbs):
                 for one, owner in found
             }
         return {who: number for who, number in numbers.items() if number}
-
-    def _holder(self, account: str) -> str | None:
-        with self._db.reading() as connection:
-            return connection.scalar(select(lease.c.owner).where(lease.c.account == account, lease.c.until > now()))
 
 
 def _having(connection: Connection, name: str) -> list[tuple[str, bool]]:

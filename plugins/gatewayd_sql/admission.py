@@ -1,4 +1,4 @@
-"""Mail that is not admitted: by what it was judged, who sent it, and how it comes to wait again."""
+"""Keep mail that is not admitted: by which settings it was judged, who sent it, and what lets it wait again."""
 
 from __future__ import annotations
 

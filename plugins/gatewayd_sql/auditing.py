@@ -1,4 +1,4 @@
-"""Custody proven: the ledger against the server, and all that is stored against what was written down when it was filed."""
+"""Audit an account: compare the ledger with the server, and what is stored with what was written when it was filed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What became of the keys of one batch, written inside one transaction."""
+"""Write the outcomes of one batch, inside one transaction."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import and_, bindparam, insert, select, update
@@ -53,28 +53,22 @@ class _Kept:
     mail_id: int | None
 
 
+@dataclass(slots=True)
 class FiledBatch:
     """One batch that is filed, inside one transaction."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        account: str,
-        time: float,
-        shown: Mapping[int, Mapping[str, object]],
-        *,
-        direction: Literal["in", "out"] = "in",
-    ) -> None:
-        self._connection = connection
-        self._account = account
-        self._time = time
-        self._shown = shown
-        self._direction = direction
-        self._states: list[dict[str, object]] = []
+    connection: Connection
+    account: str
+    time: float
+    #: What rows say of the mails themselves, by entry: see ``shown``.
+    columns: Mapping[int, Mapping[str, object]]
+    direction: Literal["in", "out"] = "in"
+    _states: list[dict[str, object]] = field(default_factory=list)
 
     def commit(self, outcomes: Sequence[Outcome]) -> Commit:
         """Write what became of those of the keys that still wait."""
-        entries = self._waiting([outcome.entry_id for outcome in outcomes])
+        given = {"account": self.account, "ids": [outcome.entry_id for outcome in outcomes]}
+        entries = {row.id: row for row in self.connection.execute(_WAITS, given)}
         # Only what waits: an earlier run may have filed it. And each once.
         real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
         filed = self._file(came := [each for each in real.values() if isinstance(each, Filed)], entries)
@@ -84,23 +78,25 @@ class FiledBatch:
         for out in left:
             self._end(out.entry_id, "not admitted", cause=clean(out.cause), anchor=out.anchor or None)
         for gone in vanished:
-            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=clean(gone.cause), gone_at=self._time)
-        _FINAL.run(self._connection, self._states)
-        self._reread(came)
-        _RESIZE.run(self._connection, [{"entry": e.entry_id, "bytes": e.listed_size} for e in came if e.listed_size is not None])
-        keep(self._connection, left, deferred)
+            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=clean(gone.cause), gone_at=self.time)
+        _FINAL.run(self.connection, self._states)
+        # What is of another size than the server lists is due once more.
+        odd = [(each, each.reread_after) for each in came if each.reread_after is not None]
+        again = [
+            {"entry": each.entry_id, "again": str(each.owed or ""), "due": self.time + after, "tries": 0} for each, after in odd
+        ]
+        _REREAD.run(self.connection, again)
+        _RESIZE.run(self.connection, [{"entry": e.entry_id, "bytes": e.listed_size} for e in came if e.listed_size is not None])
+        keep(self.connection, left, deferred)
         if deferred:
-            rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
-            self._connection.execute(_DEFER, rows)
+            rows = [{"entry": one.entry_id, "due": self.time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
+            self.connection.execute(_DEFER, rows)
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
         tally = Tally(filed=len(filed), duplicate=len(came) - len(filed), **ends)
         brought = [each for each in came if each.entry_id in filed]
-        doubt(self._connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self._time)
-        refuse(self._connection, self._account, brought)
-        return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
-
-    def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
-        return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
+        doubt(self.connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self.time)
+        refuse(self.connection, self.account, brought)
+        return Commit(tally=tally, filed=filed, suspended=bounced(self.connection, brought, self.time))
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep([each for each in batch if each.grown_from is None])
@@ -125,8 +121,8 @@ class FiledBatch:
                 self._end(mail_id, "filed", mail_id=mail_id, **filed)
             else:
                 self._end(each.entry_id, "duplicate", cause=f"the same bytes as mail {mail_id}", mail_id=mail_id, **filed)
-        _MAIL.run(self._connection, rows)
-        add(self._connection, filings, self._time, unread=self._direction == "in")
+        _MAIL.run(self.connection, rows)
+        add(self.connection, filings, self.time, unread=self.direction == "in")
         return frozenset(new)
 
     def _keep(self, batch: Sequence[Filed]) -> dict[bytes, _Kept]:
@@ -138,34 +134,26 @@ class FiledBatch:
         rows: list[dict[str, object]] = [
             {"id": each.entry_id, "digest": digest, "size": each.mail.source.size} for digest, each in sorted(first.items())
         ]
-        _KEEP.run(self._connection, rows)
+        _KEEP.run(self.connection, rows)
         # An entry that waits has never brought bytes: where there are some by its id, they came in just now.
-        mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}).all())
+        mine = frozenset(self.connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}).all())
         new = {digest: each for digest, each in first.items() if each.entry_id in mine}
-        put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
+        put_chunks(self.connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
         had = self._had(first.keys() - new.keys())
-        mend(self._connection, [(kept.content_id, first[digest].mail.source) for digest, kept in had.items()])
+        mend(self.connection, [(kept.content_id, first[digest].mail.source) for digest, kept in had.items()])
         return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | had
 
     def _had(self, digests: Collection[bytes]) -> dict[bytes, _Kept]:
         """Return where bytes are that were there before."""
         if not digests:
             return {}
-        mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
+        mine = and_(mail.c.content_id == content.c.id, mail.c.account == self.account)
         query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
         return {
             digest: _Kept(content_id, mail_id)
             for piece in pieces(digests)
-            for digest, content_id, mail_id in self._connection.execute(query.where(content.c.digest.in_(piece)))
+            for digest, content_id, mail_id in self.connection.execute(query.where(content.c.digest.in_(piece)))
         }
-
-    def _reread(self, came: Sequence[Filed]) -> None:
-        """Let what is of another size than the server lists be due once more."""
-        odd = [(each, each.reread_after) for each in came if each.reread_after is not None]
-        rows = [
-            {"entry": each.entry_id, "again": str(each.owed or ""), "due": self._time + after, "tries": 0} for each, after in odd
-        ]
-        _REREAD.run(self._connection, rows)
 
     def _end(self, entry: int, state: str, **values: object) -> None:
         self._states.append({"entry": entry, "state": state, **_ENDED, **values})
@@ -173,16 +161,16 @@ class FiledBatch:
     def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
         received = seconds(view.received_at)
         if received is None:
-            received = self._time if entry.arrival is None else entry.arrival
+            received = self.time if entry.arrival is None else entry.arrival
         return {
             "id": entry.id,
-            "account": self._account,
+            "account": self.account,
             "folder": entry.folder,
             "key": entry.key,
             "content_id": content_id,
             "received_at": received,
-            "direction": self._direction,
-            **self._shown[entry.id],
+            "direction": self.direction,
+            **self.columns[entry.id],
         }
 
 

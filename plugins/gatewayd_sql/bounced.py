@@ -1,4 +1,4 @@
-"""Bounces of our own deliveries, kept with them; a hard one suspends the target that can't be reached."""
+"""Record bounces of our own deliveries; a hard bounce suspends the target."""
 
 from __future__ import annotations
 
@@ -85,7 +85,12 @@ def bounced(connection: Connection, batch: Iterable[Filed], time: float) -> tupl
         for one in found.values():
             if one.row.message_id == clean(bounce.message_id) and one.row.operator in operators:
                 one.keep(bounce)
-    return _written(connection, [one for one in found.values() if one.said], time)
+    back = [one for one in found.values() if one.said]
+    words = [{"of": one.row.id, "nth": number, "said": said} for one in back for number, said in one.said.items()]
+    _CAME_BACK.run(connection, words)
+    ended = [one for one in back if not (one.row.state == "waiting" and one.open)]
+    _END.run(connection, [{"of": one.row.id, "said": one.words, "at": time} for one in ended])
+    return _suspended(connection, [one for one in back if one.row.target and one.lost], time)
 
 
 class _Bounced:
@@ -103,7 +108,11 @@ class _Bounced:
 
         To whom it did not go it can't come back: one of several who have it must not end what is still to go to the others.
         """
-        proven, reached = bounce.evidence == "report", self._reached(bounce)
+        proven = bounce.evidence == "report"
+        reached = {"delivered", "bounced"}
+        if proven and (self.row.tried or self.row.state == "delivered"):
+            # Of those that wait while it is tried, nobody knows whether they have it.
+            reached.add("waiting")
         numbers: dict[str, list[int]] = defaultdict(list)
         for (number, address), state in self.states.items():
             if state in reached:
@@ -114,11 +123,6 @@ class _Bounced:
             for number in numbers[compared(clean(one.address))]:
                 self.said[number] = clean(one.words) if proven else f"{clean(one.words)} ({_BY_TEXT})"
                 self._hard |= {number} if one.hard and proven else set()
-
-    def _reached(self, bounce: Bounce) -> set[str]:
-        """Return the states of recipients who can have the mail: of those that wait while it is tried, nobody knows."""
-        may = bounce.evidence == "report" and (self.row.tried or self.row.state == "delivered")
-        return {"delivered", "bounced", "waiting"} if may else {"delivered", "bounced"}
 
     @property
     def open(self) -> bool:
@@ -135,15 +139,6 @@ class _Bounced:
     def words(self) -> str:
         """What came back, in one line."""
         return "; ".join(f"{address}: {self.said[number]}" for number, address in sorted(self.states) if number in self.said)
-
-
-def _written(connection: Connection, found: Sequence[_Bounced], time: float) -> tuple[Suspension, ...]:
-    _CAME_BACK.run(
-        connection, [{"of": one.row.id, "nth": number, "said": words} for one in found for number, words in one.said.items()]
-    )
-    ended = [one for one in found if not (one.row.state == "waiting" and one.open)]
-    _END.run(connection, [{"of": one.row.id, "said": one.words, "at": time} for one in ended])
-    return _suspended(connection, [one for one in found if one.row.target and one.lost], time)
 
 
 def _suspended(connection: Connection, lost: Sequence[_Bounced], time: float) -> tuple[Suspension, ...]:

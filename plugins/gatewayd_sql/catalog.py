@@ -1,4 +1,4 @@
-"""The tables of a PostgreSQL database, held against those that a process found first.
+"""Notice when the tables of a PostgreSQL database were dropped and made anew while this process had it open.
 
 A backup that is restored drops tables and makes them anew, perhaps in a database that was made anew, too: by their names they are
 others, in whose rows a process that goes on would write what belongs to the rows of before.
@@ -6,6 +6,7 @@ others, in whose rows a process that goes on would write what belongs to the row
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd import StoreReplaced
@@ -19,26 +20,22 @@ __all__ = ["CATALOG", "Catalog", "prove_table"]
 CATALOG = "gatewayd_catalog"
 
 
+@dataclass(slots=True)
 class Catalog:
-    """What one process knows of them. Any thread may ask."""
+    """The number that the table of leases had first in this process."""
 
-    def __init__(self, name: str) -> None:
-        """``name`` is what messages call the database."""
-        self._name = name
-        self._first: int | None = None
-
-    def prove(self, number: int) -> None:
-        """Prove that the table of leases has the number that it had first; raises StoreReplaced."""
-        if self._first is None:
-            self._first = number
-        if number != self._first:
-            raise StoreReplaced(
-                f"{self._name}: the database was replaced while gatewayd was at work on it",
-                advice="This process writes nothing any more, and ends; the next one works with the database that is there.",
-            )
+    #: What messages call the database.
+    name: str
+    first: int | None = None
 
 
 def prove_table(connection: Connection, number: int) -> None:
-    """Prove what a statement told of the table of leases: ``dialect.table_number``."""
+    """Prove that the table of leases has the number that it had first: ``dialect.table_number``. Raises StoreReplaced."""
     catalog: Catalog = connection.get_execution_options()[CATALOG]
-    catalog.prove(number)
+    if catalog.first is None:
+        catalog.first = number
+    if number != catalog.first:
+        raise StoreReplaced(
+            f"{catalog.name}: the database was replaced while gatewayd was at work on it",
+            advice="This process writes nothing any more, and ends; the next one works with the database that is there.",
+        )

@@ -1,4 +1,4 @@
-"""What a listing says of the keys that the ledger has, and how a key's name is given up.
+"""Compare a listed page with the entries that the ledger has for its keys, and let entries give up their keys.
 
 A key that is listed with another size or arrival than before is another message: the kernel says so by ``Entry.contradiction``.
 A key in a final state that was gone and is listed again may be another message, too: POP3 servers may use the name of a deleted one

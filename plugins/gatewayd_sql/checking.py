@@ -1,4 +1,4 @@
-"""The database's own check of itself: SQLite's by PRAGMA, PostgreSQL's by its extension amcheck."""
+"""Let the database check itself: SQLite by PRAGMA, PostgreSQL by its extension amcheck."""
 
 from __future__ import annotations
 

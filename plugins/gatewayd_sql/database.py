@@ -1,4 +1,4 @@
-"""One database: short transactions for reading and writing, and the tables brought to this version."""
+"""Open a database, run short transactions on it, and bring its tables to this version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.mock import MockConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Database", "Many", "is_current", "is_new", "pieces"]
+__all__ = ["Database", "Many", "asked", "pieces"]
 
 _Value = TypeVar("_Value")
 
@@ -186,17 +186,8 @@ class Database:
         upgrade(connection)
 
 
-def is_current(url: str) -> bool:
-    """Whether there is a database with this version's tables. Never raises, and makes none."""
-    return engines.is_there(url) and _asked(url, Database.is_current)
-
-
-def is_new(url: str) -> bool:
-    """Whether there is no database, or one without any of our tables. Never raises, and makes none."""
-    return not engines.is_there(url) or _asked(url, Database.is_new)
-
-
-def _asked(url: str, question: Callable[[Database], bool]) -> bool:
+def asked(url: str, question: Callable[[Database], bool]) -> bool:
+    """Ask a database that need not be usable; False if it can't be asked. Never raises."""
     try:
         db = Database(url)
     except GatewaydError:

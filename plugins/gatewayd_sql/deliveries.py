@@ -1,4 +1,4 @@
-"""Deliveries as they are given out and shown; one further query for the recipients of all."""
+"""Read deliveries, with their recipients in one further query: as they are taken, and as they are shown."""
 
 from __future__ import annotations
 

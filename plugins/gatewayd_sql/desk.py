@@ -1,4 +1,4 @@
-"""What people do with filings. Every question is asked for one operator (promise P6)."""
+"""List, link, mark and match filings again, for people."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from sqlalchemy import and_, delete, distinct, exists, false, func, select, true
 
 from gatewayd import Cause, DeskVerbs
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock
+from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, one_of
+from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
-from gatewayd_sql.said import link_row, queue_of, say
+from gatewayd_sql.said import queue_of, say
 from gatewayd_sql.sealing import seal
 from gatewayd_sql.tables import fault, filing, fingerprint, link, mail, rival
 from gatewayd_sql.times import clean, moment
@@ -70,7 +71,7 @@ class DeskTables(DeskVerbs):
     def _change(self, viewer: Viewer, mail_ids: Collection[int], where: ColumnElement[bool], **values: object) -> int:
         change = update(filing).where(visible(viewer), where).values(**values)
         with self._db.writing() as connection:
-            return sum(connection.execute(change.where(filing.c.mail_id.in_(piece))).rowcount for piece in pieces(set(mail_ids)))
+            return connection.execute(change.where(one_of(filing.c.mail_id, mail_ids))).rowcount
 
     def causes(self, viewer: Viewer) -> Sequence[Cause]:
         """Return what stands in the viewer's error queues, grouped by cause; most filings first."""
@@ -188,10 +189,9 @@ def _one(viewer: Viewer, mail_id: int, kind: str, record_id: str) -> ColumnEleme
 
 def _forget(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
     """Take away what matchers said of these filings."""
-    for piece in pieces(mail_ids):
-        for table in (link, rival, fault):
-            gone = delete(table).where(table.c.operator == viewer.operator, table.c.mail_id.in_(piece))
-            connection.execute(gone.where(~link.c.by_hand, link.c.removed_by.is_(None)) if table is link else gone)
+    for table in (link, rival, fault):
+        gone = delete(table).where(table.c.operator == viewer.operator, one_of(table.c.mail_id, mail_ids))
+        connection.execute(gone.where(~link.c.by_hand, link.c.removed_by.is_(None)) if table is link else gone)
 
 
 def _settle_rivals(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
@@ -209,5 +209,4 @@ def _settle_rivals(connection: Connection, viewer: Viewer, mail_ids: Sequence[in
         link.c.by_hand,
         link.c.removed_by.is_(None),
     )
-    for piece in pieces(mail_ids):
-        connection.execute(delete(rival).where(rival.c.operator == viewer.operator, rival.c.mail_id.in_(piece), by_hand))
+    connection.execute(delete(rival).where(rival.c.operator == viewer.operator, one_of(rival.c.mail_id, mail_ids), by_hand))

@@ -1,4 +1,4 @@
-"""All that only SQLite or only PostgreSQL knows: types, words of SQL, how an engine is set up; see errors for what they say."""
+"""SQL that differs between SQLite and PostgreSQL: types, functions and forms of INSERT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines of SQLite and PostgreSQL: how they connect, wait and commit."""
+"""Make the engines of SQLite and PostgreSQL: how they connect, wait and commit."""
 
 from __future__ import annotations
 

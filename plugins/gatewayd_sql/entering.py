@@ -1,4 +1,4 @@
-"""Deliveries that are entered with what caused them; the same filing, goal and cause never make two (promise P7)."""
+"""Enter deliveries into the outbox; the same filing, goal and cause never make two (promise P7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error of SQLite or PostgreSQL means."""
+"""Translate errors of SQLite and PostgreSQL into the kernel's exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of an SQLite database, held against those that a process has open.
+"""Notice when the files of an SQLite database were replaced or removed while this process has them open.
 
 Whoever puts a backup in their place, or takes them away, while they are open leaves the process with files that have no name any
 more: what it writes there is gone with it (sqlite.org/howtocorrupt.html, 2.4). It must notice before anything is done on a mail

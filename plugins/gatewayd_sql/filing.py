@@ -1,4 +1,4 @@
-"""What became of a batch, committed in one transaction (promise P2)."""
+"""File batches, mail of our own, and further filings of stored mail, each in one transaction (promise P2)."""
 
 from __future__ import annotations
 

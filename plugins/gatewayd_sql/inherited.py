@@ -1,4 +1,4 @@
-"""Links that an answer inherits from the operator's own outgoing mail that it answers (promise P6)."""
+"""Rows of links; and the links that an answer inherits from the operator's own outgoing mail that it answers (promise P6)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import select
 
+from gatewayd import Record
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.tables import OUT, filing, link, mail
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Filing, Kind, Outgoing, Viewer
 
-__all__ = ["Heir", "answer", "inherited", "links_to_inherit"]
+__all__ = ["Heir", "answer", "inherited", "link_row", "links_to_inherit", "record_row"]
 
 #: Who inherits: operator, owner, and the Message-ID of the mail of ours that is answered.
 Heir: TypeAlias = tuple[str, str | None, str]
@@ -42,8 +43,29 @@ _LINKS = (
 )
 
 
-def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> list[dict[str, object]]:
-    """Return the rows of the links that filings inherit, given as (mail id, filing); two queries for all."""
+def record_row(operator: str, mail_id: int, record: Record, *, by: str, because: str) -> dict[str, object]:
+    """Return what the rows of a link and of a rival have in common."""
+    return {
+        "operator": operator,
+        "mail_id": mail_id,
+        "kind": record.kind,
+        "record_id": clean(record.id),
+        "label": clean(record.label),
+        "by": clean(by),
+        "because": clean(because),
+    }
+
+
+def link_row(operator: str, mail_id: int, record: Record, *, by: str, because: str, by_hand: bool = False) -> dict[str, object]:
+    """Return the row of one link."""
+    return record_row(operator, mail_id, record, by=by, because=because) | {"by_hand": by_hand, "removed_by": None}
+
+
+def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> list[tuple[int, str, Record, str, str]]:
+    """Return the links that filings inherit, as (mail id, operator, record, by whom, because); two queries for all.
+
+    The filings are given as (mail id, filing).
+    """
     following = [
         (mail_id, (each.operator, each.owner, said.message_id), by, said.because)
         for mail_id, each in filings
@@ -51,17 +73,7 @@ def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> 
     ]
     found = links_to_inherit(connection, {heir for _, heir, _, _ in following})
     return [
-        {
-            "operator": row.operator,
-            "mail_id": mail_id,
-            "kind": row.kind,
-            "record_id": row.record_id,
-            "label": row.label,
-            "by": clean(by),
-            "because": clean(because),
-            "by_hand": False,
-            "removed_by": None,
-        }
+        (mail_id, row.operator, Record(kind=row.kind, id=row.record_id, label=row.label), by, because)
         for mail_id, heir, by, because in following
         for row in found.get(heir, ())
     ]
@@ -90,13 +102,13 @@ def answer(connection: Connection, viewer: Viewer, mail_id: int, outgoing: Outgo
     query = select(link.c.kind, link.c.record_id, link.c.label, link.c.by, filing.c.owner)
     query = query.join_from(link, filing, (link.c.operator == filing.c.operator) & (link.c.mail_id == filing.c.mail_id))
     query = query.where(visible(viewer), filing.c.mail_id == outgoing.answers, link.c.removed_by.is_(None))
+    because = f"of mail {outgoing.answers}, which this mail answers"
     rows = [
-        {"operator": viewer.operator, "mail_id": mail_id, "kind": kind, "record_id": record_id, "label": label, "by": by}
+        link_row(viewer.operator, mail_id, Record(kind=kind, id=record_id, label=label), by=by, because=because, by_hand=True)
         for kind, record_id, label, by, owner in connection.execute(query)
         if _may_share(owner, outgoing.owner)
     ]
-    because = f"of mail {outgoing.answers}, which this mail answers"
-    _LINK.run(connection, [row | {"because": because, "by_hand": True, "removed_by": None} for row in rows])
+    _LINK.run(connection, rows)
 
 
 def _may_share(owner: str | None, other: str | None) -> bool:

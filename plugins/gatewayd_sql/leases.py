@@ -1,10 +1,10 @@
-"""Leases: who works on an account. Their time is the database's, and their epoch fences every write."""
+"""Take, renew and release leases of accounts. Times are the database's; a lease's epoch fences every write."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, LeaseVerbs, TransientError
 from gatewayd_sql.catalog import prove_table
@@ -105,9 +105,7 @@ class Leases(LeaseVerbs):
 
     def release(self, lease: Lease) -> None:
         """Give the lease back, so that even its late writes are refused."""
-        held = and_(table.c.account == lease.account, table.c.owner == lease.holder, table.c.epoch == lease.epoch)
-        with self._db.writing() as connection:
-            connection.execute(update(table).where(held).values(owner=None, until=0.0))
+        self.release_leases([lease])
 
     # --- many at once -------------------------------------------------------------------------------------------------
     #

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, LedgerVerbs, Listed, Sizes, State, Waiting
 from gatewayd_sql.changes import OWES, shown_key
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gatewayd_sql.database import Database
 
 __all__ = ["Ledger"]
-
-_Columns = TypeVarTuple("_Columns")
 
 _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
 
@@ -93,7 +91,9 @@ class Ledger(LedgerVerbs):
         columns = select(
             table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at, OWES.label("owes")
         )
-        query = _of(account, folder, columns).where(table.c.anchor.is_not(None)).order_by(table.c.id)
+        query = columns.where(table.c.account == account, table.c.folder == folder, table.c.anchor.is_not(None)).order_by(
+            table.c.id
+        )
         stands = frozenset(standing or ())
         if standing is None:
             query = query.where(table.c.gone_at.is_not(None))
@@ -184,7 +184,3 @@ class Ledger(LedgerVerbs):
         with self._db.writing() as connection:
             fence(connection, lease)
             connection.execute(here.values(doubt=clean(doubt), **known))
-
-
-def _of(account: str, folder: str, query: Select[*_Columns]) -> Select[*_Columns]:
-    return query.where(table.c.account == account, table.c.folder == folder)

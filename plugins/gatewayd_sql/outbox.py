@@ -1,4 +1,4 @@
-"""What the outbox asks: destinations, taking, settling. Time is the database's.
+"""Give out the deliveries that are due, and commit the results of their tries.
 
 What can be taken has a due time. Taking moves it to where the taker's time ends, so that one index tells what is due, whether
 it was ever taken or not; what is for a suspended target has none.
@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, exists, func, null, select, update
 from gatewayd import DELIVERY_SECONDS, OutboxVerbs
 from gatewayd_sql.database import Many
 from gatewayd_sql.deliveries import shown, taken
-from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, each, now, one_of
 from gatewayd_sql.entering import suspended
 from gatewayd_sql.outbox_tables import UNWARNED, delivery, recipient, server_id
 from gatewayd_sql.tables import WAITING
@@ -22,7 +22,7 @@ from gatewayd_sql.times import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Row
 
     from gatewayd import DeliveryView, Settled, Taken
     from gatewayd_sql.database import Database
@@ -33,18 +33,11 @@ __all__ = ["OutboxTables"]
 _WARNED = 100
 
 
-def _destinations() -> Select[str, float]:
-    # From destination to destination along the index: what waits in them is not looked at, however much it is.
-    due = delivery.c.due.is_not(None)
-    first = select(delivery.c.lane).where(due).order_by(delivery.c.lane).limit(1)
-    walk = select(first.scalar_subquery().label("destination")).cte("walk", recursive=True)
-    following = first.where(delivery.c.lane > walk.c.destination).correlate(walk).scalar_subquery()
-    walk = walk.union_all(select(following).where(walk.c.destination.is_not(None)))
-    soonest = select(func.min(delivery.c.due)).where(due, delivery.c.lane == walk.c.destination).correlate(walk).scalar_subquery()
-    return select(walk.c.destination, (soonest - now()).label("seconds")).where(walk.c.destination.is_not(None))
-
-
-_DESTINATIONS = _destinations()
+_IS_DUE = delivery.c.due.is_not(None)
+# From destination to destination along the index: what waits in them is not looked at, however much it is.
+_EACH = each(delivery.c.lane, _IS_DUE).subquery()
+_SOONEST = select(func.min(delivery.c.due)).where(_IS_DUE, delivery.c.lane == _EACH.c.value).scalar_subquery()
+_DESTINATIONS = select(_EACH.c.value.label("destination"), (_SOONEST - now()).label("seconds"))
 _TAKEN = select(delivery.c.taker, delivery.c.lane).distinct().where(delivery.c.taker.is_not(None))
 #: As if it had not been taken.
 _UNTAKEN = {"due": delivery.c.was_due, "taker": None, "was_due": None}
@@ -151,9 +144,14 @@ class OutboxTables(OutboxVerbs):
             real = [(row, words[row.id, row.tries]) for row in rows if row.taker == taker and (row.id, row.tries) in words]
             again = {row.operator for row, one in real if one.state == "waiting"}
             held = suspended(connection, again) if again else set()
-            _SAID.run(connection, [said for _, one in real for said in _said(one)])
+            said = [
+                {"of": one.id, "to": clean(to.address), "now": to.state, "said": clean(to.words)}
+                for _, one in real
+                for to in one.recipients
+            ]
+            _SAID.run(connection, said)
             _SETTLE.run(connection, [_end(row, one, held=(row.operator, row.target) in held) for row, one in real])
-            _NAMED.run(connection, [{"id": clean(each), "delivery_id": one.id} for _, one in real for each in one.server_ids])
+            _NAMED.run(connection, [{"id": clean(name), "delivery_id": one.id} for _, one in real for name in one.server_ids])
         return frozenset(one.id for _, one in real)
 
     def give_back(self, taker: str, delivery_ids: Collection[int]) -> None:
@@ -179,10 +177,6 @@ class OutboxTables(OutboxVerbs):
             ids = connection.scalars(_LATE.with_for_update(skip_locked=True), {"age": seconds}).all()
             connection.execute(update(delivery).where(one_of(delivery.c.id, ids)).values(warned_at=now()))
             return shown(connection, [one_of(delivery.c.id, ids)], _WARNED)
-
-
-def _said(one: Settled) -> list[dict[str, object]]:
-    return [{"of": one.id, "to": clean(to.address), "now": to.state, "said": clean(to.words)} for to in one.recipients]
 
 
 def _end(row: Row[int, str, str, int, str | None, bool, float], one: Settled, *, held: bool) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What is owed to servers: actions on messages that are filed; and what is owed only once the same bytes came again."""
+"""Keep the actions owed to servers, and the messages that are fetched once more before anything is owed for them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""One page of a listing, entered into the ledger inside one transaction."""
+"""Enter one page of a listing into the ledger, inside one transaction."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Text, and_, bindparam, case, insert, or_, select, update
 
 from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, recognised
-from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.refused import move
 from gatewayd_sql.tables import folder as folders
@@ -51,14 +52,14 @@ _REMEMBER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class EnteredPage:
     """One page that is entered into one folder, inside one transaction."""
 
-    def __init__(self, connection: Connection, account: str, folder: str, time: float) -> None:
-        self._connection = connection
-        self._account = account
-        self._folder = folder
-        self._time = time
+    connection: Connection
+    account: str
+    folder: str
+    time: float
 
     def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
         """Enter the keys, and mark those gone that no longer stand; return how many were new."""
@@ -73,15 +74,15 @@ class EnteredPage:
         """Keep how far the folder is listed."""
         values = {"cursor": cursor, "start_at": start_at, "doubt": doubt}
         # The lease is held, so nobody else makes the row between the two.
-        if not self._connection.execute(_REMEMBER, {"of": self._account, "at": self._folder, **values}).rowcount:
-            self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
+        if not self.connection.execute(_REMEMBER, {"of": self.account, "at": self.folder, **values}).rowcount:
+            self.connection.execute(insert(folders), {"account": self.account, "folder": self.folder, **values})
 
     def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
         change = Change()
         keys = list(entries if standing is None else standing.union(entries))
-        values = {"account": self._account, "folder": self._folder, "keys": keys}
+        values = {"account": self.account, "folder": self.folder, "keys": keys}
         # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
-        for row in self._connection.execute(_LISTED if standing is None else _STANDING, values):
+        for row in self.connection.execute(_LISTED if standing is None else _STANDING, values):
             entry = entries.get(row.key)
             if entry is None and standing is not None and row.key not in standing:
                 change.is_gone(row)
@@ -90,9 +91,9 @@ class EnteredPage:
         return change
 
     def _apply(self, change: Change) -> None:
-        self._set(change.gone, gone_at=self._time)
-        self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
-        give_up(self._connection, change.contradicted, self._time)
+        self._set(change.gone, gone_at=self.time)
+        self._set(change.lost, gone_at=self.time, state="vanished", cause=_GONE)
+        give_up(self.connection, change.contradicted, self.time)
         # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
         self._set(change.past, key=PAST_KEY, anchor=None, owed=None, again=None)
         self._set(change.stands_again, gone_at=None)
@@ -103,17 +104,17 @@ class EnteredPage:
                 {"entry": entry_id, "state": entry.state, "backlog": entry.backlog, "cause": clean(entry.cause), "due": 0.0}
                 for entry_id, entry in change.wanted
             ]
-            self._connection.execute(wanted, rows)
-        learn(self._connection, change.learned)
+            self.connection.execute(wanted, rows)
+        learn(self.connection, change.learned)
 
     def _set(self, entry_ids: Iterable[int], **values: object) -> None:
-        for piece in pieces(entry_ids):
-            self._connection.execute(update(table).where(table.c.id.in_(piece)).values(**values))
+        if ids := list(entry_ids):
+            self.connection.execute(update(table).where(one_of(table.c.id, ids)).values(**values))
 
     def _add(self, entries: Sequence[Entry], before: Mapping[str, int]) -> None:
-        here = (table.c.account == self._account, table.c.folder == self._folder)
+        here = (table.c.account == self.account, table.c.folder == self.folder)
         named = {one for entry in entries for one in (entry.same_as, entry.like) if one is not None}
-        known = recognised(self._connection, here, sorted(named))
+        known = recognised(self.connection, here, sorted(named))
         rows = []
         taken: dict[int, str] = {}
         refused: set[int] = set()
@@ -128,15 +129,15 @@ class EnteredPage:
                 # What has grown is not what was filed: nothing is done to it.
                 row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
             rows.append(row)
-        _ADD.run(self._connection, rows)
+        _ADD.run(self.connection, rows)
         self._set(taken, anchor=None, owed=None, again=None)
         self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
-        move(self._connection, self._account, self._folder, {one: key for one, key in taken.items() if one in refused})
+        move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
 
     def _row(self, entry: Entry) -> dict[str, object]:
         return {
-            "account": self._account,
-            "folder": self._folder,
+            "account": self.account,
+            "folder": self.folder,
             "key": entry.listed.key,
             "state": entry.state,
             "cause": clean(entry.cause),
@@ -145,7 +146,7 @@ class EnteredPage:
             "backlog": entry.backlog,
             "tries": 0,
             "due": 0.0,
-            "listed_at": self._time,
+            "listed_at": self.time,
             "anchor": None,
             "mail_id": None,
             "owed": None,
@@ -158,4 +159,4 @@ class EnteredPage:
         if taken:
             filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
             moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
-            self._connection.execute(moved, list(taken))
+            self.connection.execute(moved, list(taken))

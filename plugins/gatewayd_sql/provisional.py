@@ -1,7 +1,8 @@
-"""Verdicts that are provisional: kept with what they are about, and given anew."""
+"""Keep provisional verdicts, and replace them by verdicts on newer records."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ from sqlalchemy import and_, delete, insert, or_, select
 
 from gatewayd import PROVISIONAL_SECONDS, Doubted, Provisional, ProvisionalVerbs, Viewer
 from gatewayd_sql.admission_tables import provisional as table
-from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.database import Many
 from gatewayd_sql.desk import refiled
-from gatewayd_sql.dialect import clock, now
+from gatewayd_sql.dialect import clock, now, one_of
 from gatewayd_sql.outbox_tables import delivery
 from gatewayd_sql.refused import forget
 from gatewayd_sql.said import add
@@ -20,7 +21,7 @@ from gatewayd_sql.tables import filing, mail
 from gatewayd_sql.times import clean, moment, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -97,15 +98,12 @@ class Provisionals(ProvisionalVerbs):
         stands = or_(table.c.until.is_(None), table.c.until > now())
         query = select(table.c.mail_id).where(table.c.operator == operator, stands)
         with self._db.reading() as connection:
-            return frozenset(
-                one for piece in pieces(sorted(mail_ids)) for one in connection.scalars(query.where(table.c.mail_id.in_(piece)))
-            )
+            return frozenset(connection.scalars(query.where(one_of(table.c.mail_id, mail_ids))))
 
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that these are no longer provisional."""
         with self._db.writing() as connection:
-            for piece in pieces(sorted(set(mail_ids))):
-                connection.execute(delete(table).where(table.c.operator == operator, table.c.mail_id.in_(piece)))
+            connection.execute(delete(table).where(table.c.operator == operator, one_of(table.c.mail_id, mail_ids)))
 
     def correct(self, operator: str, filings: Sequence[tuple[int, Filing]]) -> int:
         """Commit verdicts given anew; return how many."""
@@ -116,37 +114,35 @@ class Provisionals(ProvisionalVerbs):
             hold(connection, open_)
             there = _filed(connection, operator, open_)
             sent = _sent(connection, operator, open_)
-            right = {mail_id: _unsent(new[mail_id], sent.get(mail_id, frozenset())) for mail_id in open_}
+            right = {mail_id: _unsent(new[mail_id], sent[mail_id]) for mail_id in open_}
             refiled(connection, Viewer(operator=operator), {mail_id: right[mail_id] for mail_id in open_ if mail_id in there})
             add(connection, [(mail_id, right[mail_id]) for mail_id in open_ if mail_id not in there], time)
             remember(connection, [mail_id for mail_id in open_ if mail_id not in there])
             forget(connection, [(operator, mail_id) for mail_id in open_])
-            for piece in pieces(open_):
-                connection.execute(delete(table).where(table.c.operator == operator, table.c.mail_id.in_(piece)))
+            connection.execute(delete(table).where(table.c.operator == operator, one_of(table.c.mail_id, open_)))
         return len(open_)
 
 
 def _locked(connection: Connection, operator: str, mail_ids: Collection[int]) -> list[int]:
     """Return those whose verdict is provisional still; until the end of the transaction nobody else corrects them."""
     query = select(table.c.mail_id).where(table.c.operator == operator).order_by(table.c.mail_id).with_for_update()
-    return [one for piece in pieces(sorted(mail_ids)) for one in connection.scalars(query.where(table.c.mail_id.in_(piece)))]
+    return list(connection.scalars(query.where(one_of(table.c.mail_id, mail_ids))))
 
 
 def _filed(connection: Connection, operator: str, mail_ids: Collection[int]) -> set[int]:
     query = select(filing.c.mail_id).where(filing.c.operator == operator).order_by(filing.c.mail_id).with_for_update()
-    return {one for piece in pieces(mail_ids) for one in connection.scalars(query.where(filing.c.mail_id.in_(piece)))}
+    return set(connection.scalars(query.where(one_of(filing.c.mail_id, mail_ids))))
 
 
-def _sent(connection: Connection, operator: str, mail_ids: Collection[int]) -> dict[int, frozenset[str]]:
+def _sent(connection: Connection, operator: str, mail_ids: Collection[int]) -> Mapping[int, set[str]]:
     """Return the targets that each mail went to by a rule already."""
     by_rule = (delivery.c.operator == operator, delivery.c.cause.startswith("rule "))
     query = select(delivery.c.mail_id, delivery.c.target).where(*by_rule)
-    found: dict[int, frozenset[str]] = {}
-    for piece in pieces(mail_ids):
-        for mail_id, target in connection.execute(query.where(delivery.c.mail_id.in_(piece))):
-            found[mail_id] = found.get(mail_id, frozenset()) | {target}
+    found: dict[int, set[str]] = defaultdict(set)
+    for mail_id, target in connection.execute(query.where(one_of(delivery.c.mail_id, mail_ids))):
+        found[mail_id].add(target)
     return found
 
 
-def _unsent(each: Filing, sent: frozenset[str]) -> Filing:
+def _unsent(each: Filing, sent: Collection[str]) -> Filing:
     return replace(each, deliveries=tuple(one for one in each.deliveries if one.target not in sent))

@@ -1,4 +1,4 @@
-"""Raw bytes: written once in chunks, read back piece by piece, never whole in memory."""
+"""Store raw messages in chunks, and read them piece by piece, never whole in memory."""
 
 from __future__ import annotations
 
@@ -129,13 +129,8 @@ _databases: dict[str, Database] = {}
 _MOST_DATABASES = 4
 
 
-def _database(url: str) -> Database:
-    found = _databases.pop(url) if url in _databases else Database(url)
-    _databases[url] = found
+def _elsewhere(url: str, content_id: int, size: int) -> StoredSource:
+    _databases[url] = found = _databases.pop(url) if url in _databases else Database(url)
     if len(_databases) > _MOST_DATABASES:
         _databases.pop(next(iter(_databases))).close()
-    return found
-
-
-def _elsewhere(url: str, content_id: int, size: int) -> StoredSource:
-    return StoredSource(_database(url), content_id, size)
+    return StoredSource(found, content_id, size)

@@ -1,4 +1,4 @@
-"""Rows of mail that is not admitted, written inside the transactions of visits."""
+"""Write rows about mail that is not admitted, inside the transactions of visits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, delete, select, update
 
 from gatewayd_sql.admission_tables import refused, refused_filing
-from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace
+from gatewayd_sql.database import Many
+from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, one_of
 from gatewayd_sql.tables import ledger
 from gatewayd_sql.times import clean, seconds
 
@@ -70,6 +70,5 @@ def forget(connection: Connection, filings: Iterable[tuple[str, int]]) -> None:
     for operator, mail_id in filings:
         several.setdefault(operator, []).append(mail_id)
     for operator, mail_ids in several.items():
-        of = delete(refused_filing).where(refused_filing.c.operator == operator)
-        for piece in pieces(sorted(mail_ids)):
-            connection.execute(of.where(refused_filing.c.mail_id.in_(piece)))
+        them = one_of(refused_filing.c.mail_id, mail_ids)
+        connection.execute(delete(refused_filing).where(refused_filing.c.operator == operator, them))

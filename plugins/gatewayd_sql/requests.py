@@ -1,4 +1,4 @@
-"""What people ask of whichever daemon holds an account, and its answers."""
+"""Keep the visits that people ask of a daemon, and its answers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 
 from gatewayd import Answer, Request, RequestVerbs, Tally, Task
-from gatewayd_sql.database import pieces
-from gatewayd_sql.dialect import now
+from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.tables import request as table
 from gatewayd_sql.times import packed
 
@@ -44,14 +43,12 @@ class RequestTables(RequestVerbs):
 
     def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
         """Return requests by id: those of ``ids``, or the unanswered ones, of ``accounts`` if given."""
-        query = select(table)
-        queries = [query.where(_OPEN)] if ids is None else [query.where(table.c.id.in_(piece)) for piece in pieces(set(ids))]
+        query = select(table).where(_OPEN if ids is None else one_of(table.c.id, ids)).order_by(table.c.id)
         with self._db.reading() as connection:
-            rows = [row for each in queries for row in connection.execute(each)]
+            rows = connection.execute(query).all()
         # Few are unanswered at any time, and a daemon asks for thousands of accounts.
         wanted = None if accounts is None or ids is not None else frozenset(accounts)
-        found = [_request(row) for row in rows if wanted is None or row.account in wanted]
-        return sorted(found, key=lambda one: one.id)
+        return [_request(row) for row in rows if wanted is None or row.account in wanted]
 
     def progress(self, request_id: int, *, done: int, total: int) -> None:
         """Say how far an unanswered request is."""
@@ -62,27 +59,15 @@ class RequestTables(RequestVerbs):
         """Answer those of the requests that are not answered yet."""
         answered = update(table).where(_OPEN).values(answer=packed(asdict(answer)), answered_at=now())
         with self._db.writing() as connection:
-            for piece in pieces(sorted(set(request_ids))):
-                connection.execute(answered.where(table.c.id.in_(piece)))
+            connection.execute(answered.where(one_of(table.c.id, request_ids)))
 
 
 def _request(row: Row[*tuple[Any, ...]]) -> Request:
-    return Request(
-        id=row.id,
-        account=row.account,
-        task=_task(row.task),
-        done=row.done,
-        total=row.total,
-        answer=None if row.answer is None else _answer(row.answer),
-    )
-
-
-def _task(text: str) -> Task:
-    read = json.loads(text)
-    return Task(**read | {"keys": tuple(read["keys"])})
-
-
-def _answer(text: str) -> Answer:
-    read = json.loads(text)
-    lists = {"problems": tuple(read["problems"]), "notes": tuple(read["notes"])}
-    return Answer(**read | lists | {"tally": Tally(**read["tally"])})
+    task = json.loads(row.task)
+    answer = None
+    if row.answer is not None:
+        read = json.loads(row.answer)
+        lists = {"problems": tuple(read["problems"]), "notes": tuple(read["notes"])}
+        answer = Answer(**read | lists | {"tally": Tally(**read["tally"])})
+    task = Task(**task | {"keys": tuple(task["keys"])})
+    return Request(id=row.id, account=row.account, task=task, done=row.done, total=row.total, answer=answer)

@@ -1,16 +1,15 @@
-"""Filings and what matchers said of them: links, rivals and faults."""
+"""Write filings with their links, rivals, faults and deliveries."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import insert
 
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.entering import enter
-from gatewayd_sql.inherited import inherited
+from gatewayd_sql.inherited import inherited, link_row, record_row
 from gatewayd_sql.sealing import UNSAID, sealed_as
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from gatewayd import Filing, Record
+    from gatewayd import Filing
 
-__all__ = ["add", "link_row", "queue_of", "say"]
+__all__ = ["add", "queue_of", "say"]
 
 _FILE = Many(insert(filing))
 _LINK = Many(InsertOrIgnore(link))
@@ -30,40 +29,46 @@ _RIVAL = Many(insert(rival))
 _FAULT = Many(insert(fault))
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """The rows of what matchers said of filings."""
+#: Rows of links, rivals and faults.
+_Rows: TypeAlias = tuple[list[dict[str, object]], list[dict[str, object]], list[dict[str, object]]]
 
-    links: list[dict[str, object]]
-    rivals: list[dict[str, object]]
-    faults: list[dict[str, object]]
 
-    @classmethod
-    def of(cls, connection: Connection, filings: Sequence[tuple[int, Filing]]) -> _Said:
-        links = [
-            link_row(each.operator, mail_id, said.record, by=by, because=said.because)
-            for mail_id, each in filings
-            for by, said in each.links
+def _rows(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> _Rows:
+    links = [
+        link_row(each.operator, mail_id, said.record, by=by, because=said.because)
+        for mail_id, each in filings
+        for by, said in each.links
+    ]
+    links += [
+        link_row(operator, mail_id, record, by=by, because=because)
+        for mail_id, operator, record, by, because in inherited(connection, filings)
+    ]
+    rivals: list[dict[str, object]] = []
+    faults: list[dict[str, object]] = []
+    for mail_id, each in filings:
+        fit = [(by, record, one.because) for by, one in each.rivals for record in one.records]
+        rivals += [
+            {**record_row(each.operator, mail_id, record, by=by, because=because), "number": number}
+            for number, (by, record, because) in enumerate(fit)
         ]
-        rivals = [row for mail_id, each in filings if each.rivals for row in _rivals(mail_id, each)]
-        faults: list[dict[str, object]] = [
+        faults += [
             {"operator": each.operator, "mail_id": mail_id, "number": number, "by": clean(one.by), "error": clean(one.error)}
-            for mail_id, each in filings
             for number, one in enumerate(each.faults)
         ]
-        return cls(links + inherited(connection, filings), rivals, faults)
+    return links, rivals, faults
 
-    def insert(self, connection: Connection) -> None:
-        _LINK.run(connection, self.links)
-        _RIVAL.run(connection, self.rivals)
-        _FAULT.run(connection, self.faults)
+
+def _insert(connection: Connection, filings: Sequence[tuple[int, Filing]], rows: _Rows, time: float) -> None:
+    for many, new in zip((_LINK, _RIVAL, _FAULT), rows, strict=True):
+        many.run(connection, new)
+    enter(connection, [(each.operator, mail_id, one) for mail_id, each in filings for one in each.deliveries], time)
 
 
 def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float, *, unread: bool = True) -> None:
     """Insert filings that are not there yet, as (mail id, filing), with all that was said of them and their deliveries."""
-    said = _Said.of(connection, filings)
-    sealed = sealed_as(said.links, said.rivals, said.faults)
-    rows = [
+    rows = _rows(connection, filings)
+    sealed = sealed_as(*rows)
+    new = [
         {
             "operator": each.operator,
             "mail_id": mail_id,
@@ -75,9 +80,8 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
         }
         for mail_id, each in filings
     ]
-    _FILE.run(connection, rows)
-    said.insert(connection)
-    _deliver(connection, filings, time)
+    _FILE.run(connection, new)
+    _insert(connection, filings, rows, time)
 
 
 def say(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
@@ -85,46 +89,9 @@ def say(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
 
     A link that is there, or was taken away, stays as it is.
     """
-    _Said.of(connection, filings).insert(connection)
-    _deliver(connection, filings, time)
-
-
-def _deliver(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
-    enter(connection, [(each.operator, mail_id, one) for mail_id, each in filings for one in each.deliveries], time)
+    _insert(connection, filings, _rows(connection, filings), time)
 
 
 def queue_of(each: Filing) -> str | None:
     """Return the error queue that a filing stands in: one without faults stands in none."""
     return clean(each.queue) if each.faults else None
-
-
-def link_row(operator: str, mail_id: int, record: Record, *, by: str, because: str, by_hand: bool = False) -> dict[str, object]:
-    """Return the row of one link."""
-    return {
-        "operator": operator,
-        "mail_id": mail_id,
-        "kind": record.kind,
-        "record_id": clean(record.id),
-        "label": clean(record.label),
-        "by": clean(by),
-        "because": clean(because),
-        "by_hand": by_hand,
-        "removed_by": None,
-    }
-
-
-def _rivals(mail_id: int, each: Filing) -> list[dict[str, object]]:
-    said = [(by, record, rivals.because) for by, rivals in each.rivals for record in rivals.records]
-    return [
-        {
-            "operator": each.operator,
-            "mail_id": mail_id,
-            "number": number,
-            "kind": record.kind,
-            "record_id": clean(record.id),
-            "label": clean(record.label),
-            "by": clean(by),
-            "because": clean(because),
-        }
-        for number, (by, record, because) in enumerate(said)
-    ]

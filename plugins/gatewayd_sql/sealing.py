@@ -1,4 +1,4 @@
-"""What is written down with mails and filings when they are made, so that an audit can tell what is missing.
+"""Write down with mails and filings what belongs to them, so that an audit can tell what is missing.
 
 A mail knows for which operators and users it was filed. A filing has a seal: the digest of its links, rivals and faults as they
 were written last. Whoever writes these rows seals the filing anew, in the same transaction.

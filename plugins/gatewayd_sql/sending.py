@@ -1,4 +1,4 @@
-"""What people do with deliveries. Every question is asked for one operator (promise P6), but for suspended targets."""
+"""Enter, list, repeat and cancel deliveries for people, and keep which targets are suspended."""
 
 from __future__ import annotations
 

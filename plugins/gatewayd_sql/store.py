@@ -6,8 +6,9 @@ from gatewayd import Store
 from gatewayd_sql.accounts import Accounts
 from gatewayd_sql.admission import Refusals
 from gatewayd_sql.auditing import Auditor
-from gatewayd_sql.database import Database, is_current, is_new
+from gatewayd_sql.database import Database, asked
 from gatewayd_sql.desk import DeskTables
+from gatewayd_sql.engines import is_there
 from gatewayd_sql.filing import Filer
 from gatewayd_sql.health import Daemons
 from gatewayd_sql.leases import Leases
@@ -51,11 +52,11 @@ class Sql(
 
     def is_current(self) -> bool:
         """Whether the database is there and has this version's tables."""
-        return is_current(self.url)
+        return is_there(self.url) and asked(self.url, Database.is_current)
 
     def is_new(self) -> bool:
         """Whether there is no database, or an empty one."""
-        return is_new(self.url)
+        return not is_there(self.url) or asked(self.url, Database.is_new)
 
     def open(self) -> None:
         """Connect and bring the tables to this version."""

@@ -1,4 +1,4 @@
-"""Times and texts as the tables hold them."""
+"""Convert times and texts to the form in which the tables hold them."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, or_, select
 
 from gatewayd import Attachment, Container, FilingFault, FilingView, LinkView, Part, RivalView
-from gatewayd_sql.database import pieces
+from gatewayd_sql.dialect import one_of
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row, Table
 
@@ -53,59 +53,55 @@ _SHOWN = (
 def views(connection: Connection, operator: str, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[FilingView]:
     """Return the filings of one operator that fit the conditions, newest first."""
     rows = connection.execute(_SHOWN.where(*conditions).limit(limit)).all()
-    said = _Said(connection, operator, [row.mail_id for row in rows])
-    return [said.view(row) for row in rows]
+    ids = [row.mail_id for row in rows]
+    links: dict[int, list[LinkView]] = defaultdict(list)
+    rivals: dict[int, list[RivalView]] = defaultdict(list)
+    faults: dict[int, list[FilingFault]] = defaultdict(list)
+    for row in _rows(connection, link, operator, ids, link.c.removed_by.is_(None)):
+        shown = LinkView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
+        links[row.mail_id].append(shown)
+    for row in _rows(connection, rival, operator, ids):
+        fits = RivalView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
+        rivals[row.mail_id].append(fits)
+    for row in _rows(connection, fault, operator, ids):
+        faults[row.mail_id].append(FilingFault(row.by, row.error))
+    return [_view(row, links[row.mail_id], rivals[row.mail_id], faults[row.mail_id]) for row in rows]
 
 
-class _Said:
-    """Links, rivals and faults of one page."""
-
-    def __init__(self, connection: Connection, operator: str, mail_ids: Sequence[int]) -> None:
-        self._links: Mapping[int, list[LinkView]] = defaultdict(list)
-        self._rivals: Mapping[int, list[RivalView]] = defaultdict(list)
-        self._faults: Mapping[int, list[FilingFault]] = defaultdict(list)
-        for row in _rows(connection, link, operator, mail_ids, link.c.removed_by.is_(None)):
-            shown = LinkView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
-            self._links[row.mail_id].append(shown)
-        for row in _rows(connection, rival, operator, mail_ids):
-            fits = RivalView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
-            self._rivals[row.mail_id].append(fits)
-        for row in _rows(connection, fault, operator, mail_ids):
-            self._faults[row.mail_id].append(FilingFault(row.by, row.error))
-
-    def view(self, row: Row[*tuple[Any, ...]]) -> FilingView:
-        return FilingView(
-            id=row.mail_id,
-            operator=row.operator,
-            owner=row.owner,
-            account=row.account,
-            folder=row.folder,
-            key=row.key,
-            message_id=row.message_id,
-            sender=row.sender,
-            sender_name=row.sender_name,
-            to=tuple(json.loads(row.recipients)),
-            subject=row.subject,
-            sent_at=moment(row.sent_at),
-            received_at=moment(row.received_at),
-            size=row.size,
-            digest=row.digest,
-            direction=row.direction,
-            unread=row.unread,
-            attachments=_attachments(row.attachments),
-            links=tuple(self._links[row.mail_id]),
-            rivals=tuple(self._rivals[row.mail_id]),
-            faults=tuple(self._faults[row.mail_id]),
-            queue=row.queue,
-        )
+def _view(
+    row: Row[*tuple[Any, ...]], links: Sequence[LinkView], rivals: Sequence[RivalView], faults: Sequence[FilingFault]
+) -> FilingView:
+    return FilingView(
+        id=row.mail_id,
+        operator=row.operator,
+        owner=row.owner,
+        account=row.account,
+        folder=row.folder,
+        key=row.key,
+        message_id=row.message_id,
+        sender=row.sender,
+        sender_name=row.sender_name,
+        to=tuple(json.loads(row.recipients)),
+        subject=row.subject,
+        sent_at=moment(row.sent_at),
+        received_at=moment(row.received_at),
+        size=row.size,
+        digest=row.digest,
+        direction=row.direction,
+        unread=row.unread,
+        attachments=_attachments(row.attachments),
+        links=tuple(links),
+        rivals=tuple(rivals),
+        faults=tuple(faults),
+        queue=row.queue,
+    )
 
 
 def _rows(
     connection: Connection, table: Table, operator: str, mail_ids: Sequence[int], *conditions: ColumnElement[bool]
-) -> Iterator[Row[*tuple[Any, ...]]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     query = select(table).where(table.c.operator == operator, *conditions).order_by(*table.primary_key)
-    for piece in pieces(mail_ids):
-        yield from connection.execute(query.where(table.c.mail_id.in_(piece)))
+    return connection.execute(query.where(one_of(table.c.mail_id, mail_ids))).all()
 
 
 def _attachments(text: str) -> tuple[Attachment, ...]:
@@ -138,8 +134,4 @@ def visible(viewer: Viewer) -> ColumnElement[bool]:
 def locked(connection: Connection, viewer: Viewer, mail_ids: Collection[int]) -> list[int]:
     """Return those of the ids that the viewer has filings of; until the end of the transaction nobody else changes them."""
     query = select(filing.c.mail_id).where(visible(viewer)).order_by(filing.c.mail_id).with_for_update()
-    return [
-        mail_id
-        for piece in pieces(sorted(set(mail_ids)))
-        for mail_id in connection.scalars(query.where(filing.c.mail_id.in_(piece)))
-    ]
+    return list(connection.scalars(query.where(one_of(filing.c.mail_id, mail_ids))))

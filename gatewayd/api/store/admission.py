@@ -31,16 +31,16 @@ class AdmissionVerbs(ABC):
     ) -> Sequence[Refused]:
         """Return the folder's keys that are not admitted and not gone, ids above ``after``, by id.
 
-        Only ``keys`` where given, and with ``provisional`` only those whose verdict is; no longer so is one that has been for
+        With ``keys`` only those; with ``provisional`` only those with a provisional verdict, which none is for longer than
         ``PROVISIONAL_SECONDS``.
         """
 
     @abstractmethod
     def with_refused(self, accounts: Collection[str]) -> frozenset[str]:
-        """Return those of the accounts of which something may be admitted later.
+        """Return the accounts that have mail which may be admitted later.
 
-        They have keys which are not admitted and not gone, or wait since that is not decided, or mail that one of their operators
-        refused and another did not.
+        They have keys that are not admitted and not gone, or that wait because that could not be decided; or mail that one of
+        their operators refused and another did not.
         """
 
     @abstractmethod
@@ -49,19 +49,19 @@ class AdmissionVerbs(ABC):
 
     @abstractmethod
     def rejudge(self, lease: Lease, *, admitted: Collection[int], refused: Collection[int]) -> int:
-        """Commit what was said anew of entries that are not admitted; return how many wait now.
+        """Commit new verdicts on entries that are not admitted; return how many wait now.
 
-        Those that are ``admitted`` wait to be fetched: as what they were where the verdict was provisional, else as backlog. The
-        verdict on those that are ``refused`` is no longer provisional. What is gone or in another state stays as it is.
+        The ``admitted`` ones wait to be fetched: as backlog, unless their verdict was provisional. The verdict on the ``refused``
+        ones is no longer provisional. Entries that are gone or in another state stay as they are.
         """
 
     @abstractmethod
     def judged(self, account: str) -> Mapping[str, Judged]:
-        """Return by what all of the account's mail that is not admitted was judged last, by operator."""
+        """Return by which settings and records all refused mail of the account was judged last, by operator."""
 
     @abstractmethod
     def remember_judged(self, lease: Lease, judged: Mapping[str, Judged]) -> None:
-        """Remember it, in place of what was remembered before of the account."""
+        """Replace all that ``judged`` returns of the account."""
 
     @abstractmethod
     def admit(self, account: str, entry_ids: Collection[int], operators: Collection[str]) -> int:
@@ -73,7 +73,7 @@ class AdmissionVerbs(ABC):
 
     @abstractmethod
     def hasten(self, lease: Lease, *, before: datetime | None) -> int:
-        """Let the account's keys be due now that wait since before a time because a directory is at fault; return how many.
+        """Make the account's keys due now that have waited for a directory since before a time; return how many.
 
         ``before`` None: all whose admission could not be decided, for whatever reason.
         """
@@ -84,7 +84,7 @@ class AdmissionVerbs(ABC):
     ) -> Sequence[str]:
         """Return who sent mail that the operator refused and others did not, each address once and in order.
 
-        Those behind ``after``, or those of ``among`` where given.
+        Those after ``after``, or with ``among`` those of these addresses.
         """
 
     @abstractmethod
@@ -93,7 +93,7 @@ class AdmissionVerbs(ABC):
     ) -> Sequence[int]:
         """Return ids of mails of these senders that the operator refused and others did not, above ``after``, by id.
 
-        With ``senders`` None those of all of them, and those from nobody.
+        ``senders`` None: from all senders, and mail without a sender.
         """
 
     @abstractmethod
@@ -113,7 +113,7 @@ class ProvisionalVerbs(ABC):
 
     @abstractmethod
     def doubted(self, operator: str, mail_ids: Collection[int]) -> frozenset[int]:
-        """Return those of the mails on which the operator's verdict is provisional."""
+        """Return which of the mails have a provisional verdict of the operator."""
 
     @abstractmethod
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
@@ -123,7 +123,7 @@ class ProvisionalVerbs(ABC):
     def correct(self, operator: str, filings: Sequence[tuple[int, Filing]]) -> int:
         """Commit the operator's verdicts given anew, as (mail id, filing), and that they are not provisional; return how many.
 
-        A filing that is there is replaced as by ``refile``, one that is not is filed, and was not refused then. Of its deliveries
-        those are entered whose target has got none by a rule before. What is not provisional any more is left alone: another
-        daemon was first.
+        An existing filing is replaced as by ``refile``; a missing one is filed, and its refusal is forgotten. Of the deliveries,
+        those are entered whose target got none by a rule before. Verdicts that are not provisional any more stay as they are:
+        another daemon was first.
         """

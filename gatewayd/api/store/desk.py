@@ -22,19 +22,19 @@ class DeskVerbs(ABC):
 
     @abstractmethod
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
-        """Return the filings that the viewer may see and that fit, newest first."""
+        """Return the filings that the viewer may see and that fit the query, newest first."""
 
     @abstractmethod
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
-        """Return where the raw bytes of a mail can be read; None where this viewer has no such filing."""
+        """Return where the raw bytes of a mail can be read; None if this viewer has no such filing."""
 
     @abstractmethod
     def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
-        """Link a filing by hand; the rivals that it was chosen from are settled by it. Return how many links are new."""
+        """Link a filing by hand, which removes the rivals that it was chosen from. Return how many links are new."""
 
     @abstractmethod
     def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
-        """Take links away, as (kind, id), whoever made them; no matcher makes them again. Return how many there were."""
+        """Remove links, given as (kind, id), whoever made them; no matcher makes them again. Return how many there were."""
 
     @abstractmethod
     def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
@@ -42,18 +42,18 @@ class DeskVerbs(ABC):
 
     @abstractmethod
     def causes(self, viewer: Viewer) -> Sequence[Cause]:
-        """Return what stands in the viewer's error queues, grouped by queue, who says so and what; most filings first."""
+        """Return the causes of what is in the viewer's error queues, grouped by queue, source and error; most filings first."""
 
     @abstractmethod
     def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
-        """Replace what matchers said of these filings, rivals and faults included, by what they say now.
+        """Replace the links, rivals and faults of these filings by those of ``filings``, given as (mail id, filing).
 
-        Links made by hand stay, and what a person has unlinked stays unlinked.
+        Links made by hand stay, and links that a person removed stay removed.
         """
 
     @abstractmethod
     def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
-        """Take filings out of their error queue without a retry; return how many stood in one. The mail itself stays."""
+        """Remove filings from their error queue without a retry; return how many were in one. The mail itself stays."""
 
     @abstractmethod
     def fingerprints(self, operator: str) -> Mapping[str, str]:
@@ -61,4 +61,4 @@ class DeskVerbs(ABC):
 
     @abstractmethod
     def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
-        """Remember them, in place of all that were remembered before."""
+        """Replace all fingerprints of the operator's matchers."""

@@ -24,13 +24,13 @@ class FilingVerbs(ABC):
     def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch: raw chunks, mails, filings, links, rivals, faults, states and owed actions.
 
-        Raw bytes are read from ``mail.source`` in chunks and stored once for equal digests. A mail whose bytes the account
-        already has, in whatever folder or earlier in the batch, becomes ``duplicate`` of that mail and files nothing. An
-        entry that is no longer waiting is left alone.
+        Raw bytes are read from ``mail.source`` in chunks, and stored once for equal digests. If the account already has the bytes,
+        in whatever folder or earlier in the batch, the entry becomes a ``duplicate`` of that mail, and nothing is filed. An entry
+        that no longer waits stays as it is.
 
-        Of a new filing, too: its deliveries are entered, and it inherits the links of the operator's own outgoing mails that
-        it follows. A bounce is kept with the delivery of an operator that the mail is filed for; a hard one of all that a
-        target's delivery went to suspends that target. Of a new mail it is kept which operators refused it.
+        The deliveries of a new filing are entered, and it inherits the links of the operator's own outgoing mails that it follows.
+        A bounce is kept with the delivery, if the mail is filed for its operator; a hard bounce of all recipients of a target's
+        delivery suspends that target. Which operators refused a new mail is kept, too.
         """
 
     @abstractmethod
@@ -43,21 +43,21 @@ class FilingVerbs(ABC):
 
     @abstractmethod
     def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
-        """Commit further filings of stored mails, as (mail id, filing); what is filed already is left alone.
+        """Commit further filings of stored mails, as (mail id, filing); existing filings stay as they are.
 
-        Their operators have not refused them any more. Returns how many were new.
+        That the operators refused these mails is forgotten. Returns how many filings are new.
         """
 
     @abstractmethod
     def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
         """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id.
 
-        What is the personal mail of another user than ``owner`` is left out: it is nobody else's.
+        Personal mail of other users than ``owner`` is left out: it is for nobody else.
         """
 
     @abstractmethod
     def stored_source(self, mail_id: int) -> Source:
-        """Return where the raw bytes of a mail can be read, for the kernel itself: ``--from-beginning --operator``.
+        """Return where the raw bytes of a mail can be read, for the kernel: ``--from-beginning --operator``.
 
-        Raises PermanentError where there is no such mail.
+        Raises PermanentError if there is no such mail.
         """

@@ -19,37 +19,38 @@ class HealthVerbs(ABC):
 
     @abstractmethod
     def beat(self, daemon: DaemonHealth) -> int:
-        """Say that a daemon lives, for ``LEASE_SECONDS`` from now; return how many do, this one included."""
+        """Record that a daemon is alive, for ``LEASE_SECONDS`` from now; return how many are, this one included."""
 
     @abstractmethod
     def retire(self, holder: str) -> None:
-        """Say that a daemon ends."""
+        """Record that a daemon ends."""
 
     @abstractmethod
     def daemons(self) -> Sequence[DaemonHealth]:
-        """Return the daemons that live, longest first."""
+        """Return the daemons that are alive, the one that started first at the top."""
 
     @abstractmethod
     def tell(self, healths: Sequence[AccountHealth]) -> None:
-        """Keep how accounts are, in place of what was told before; a time that is None stays as it was, but for ``due_at`` and
-        ``working_since``.
+        """Replace the health of these accounts.
+
+        A time that is None keeps its stored value, except ``due_at`` and ``working_since``.
         """
 
     @abstractmethod
     def healths(self) -> Sequence[AccountHealth]:
-        """Return how every account is that was ever told of, by name."""
+        """Return the health of every account that was ever reported, by name."""
 
     @abstractmethod
     def lengths(self) -> Lengths:
-        """Return how much waits."""
+        """Count what waits: keys, filings in error queues, deliveries, and messages that are to be fetched once more."""
 
     @abstractmethod
     def tell_directories(self, healths: Sequence[DirectoryHealth]) -> None:
-        """Keep how directories are, in place of what was told of them before."""
+        """Replace the health of these directories. A time that is None keeps its stored value."""
 
     @abstractmethod
     def directories(self) -> Sequence[DirectoryHealth]:
-        """Return how every directory is that was ever told of, by operator."""
+        """Return the health of every directory that was ever reported, by operator."""
 
 
 class RequestVerbs(ABC):
@@ -65,8 +66,8 @@ class RequestVerbs(ABC):
 
     @abstractmethod
     def progress(self, request_id: int, *, done: int, total: int) -> None:
-        """Say how far a request is, in keys."""
+        """Record how far a request is, in keys."""
 
     @abstractmethod
     def answer(self, request_ids: Collection[int], answer: Answer) -> None:
-        """Answer requests."""
+        """Answer these requests, if they have no answer yet."""

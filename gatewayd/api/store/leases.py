@@ -21,27 +21,28 @@ class LeaseVerbs(ABC):
 
     @abstractmethod
     def take_lease(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
-        """Take the account's lease if it is free, ended, or its holder is ``dead``; else say who holds it.
+        """Take the account's lease if it is free or has ended, or if its holder is ``dead``; else return who holds it.
 
-        Time is the database's. ``dead(holder)`` is asked outside the transaction and true only for one that surely is.
+        The time is the database's. ``dead(holder)`` is called outside the transaction; it is true only if that process surely
+        ended.
         """
 
     @abstractmethod
     def renew(self, lease: Lease) -> None:
-        """Renew the lease, at least every third of ``LEASE_SECONDS`` while nothing is written."""
+        """Renew the lease: at least every third of ``LEASE_SECONDS`` while nothing is written. Raises LeaseLost."""
 
     @abstractmethod
     def release(self, lease: Lease) -> None:
-        """Give the lease back; says nothing where it is lost already."""
+        """Give the lease back. Does nothing if it is lost already."""
 
     @abstractmethod
     def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
-        """Take at once the leases of those of ``accounts`` that are free, ended or of a dead holder; see ``take_lease``."""
+        """Take the leases of all ``accounts`` that can be taken, in one transaction; see ``take_lease``."""
 
     @abstractmethod
     def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        """Renew them at once, and return those that still stand; raises nothing for one that is lost."""
+        """Renew the leases in one transaction, and return those that are still held. Raises nothing for a lost one."""
 
     @abstractmethod
     def release_leases(self, leases: Sequence[Lease]) -> None:
-        """Give them back at once."""
+        """Give the leases back in one transaction."""

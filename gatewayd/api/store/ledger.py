@@ -21,18 +21,18 @@ class LedgerVerbs(ABC):
 
     @abstractmethod
     def folder(self, account: str, folder: str) -> FolderState | None:
-        """Return how far the folder was listed; None where it never was."""
+        """Return how far the folder was listed; None if it never was."""
 
     @abstractmethod
     def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
-        """Return what the ledger has under those of ``keys`` that it knows."""
+        """Return the ledger's entries for those of ``keys`` that it has."""
 
     @abstractmethod
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
-        """Return what entries can be recognised by that are gone under their key, or will be when a page is entered.
+        """Return the anchors by which entries whose keys are gone can be recognised under another key.
 
-        ``standing`` None: those already gone; else also every entry of the folder whose key is not in ``standing``. Only
-        entries in a final state, with an anchor, that no later key took over.
+        ``standing``: the keys that the server lists now; every entry of the folder whose key is not among them counts as gone, too.
+        None: only the entries that are marked gone. Only entries in a final state, with an anchor, that no later key took over.
         """
 
     @abstractmethod
@@ -49,14 +49,15 @@ class LedgerVerbs(ABC):
     ) -> int:
         """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
 
-        But: they take a size and an arrival that they lack. An ``offered`` key that is entered as waiting becomes waiting (with
-        ``backlog``), and a key that stands again though it was gone waits again. Where it was fetched before, it counts as new: a
-        server may use the key of a deleted message for another one (RFC 1939 section 7). The old entry then stays gone, without
-        its anchor and its owed action. So it does where an entry has a ``contradiction``, whatever became of the message that was
-        there: where it waited or was offered it is vanished, and its cause says why.
-        With ``standing``, every other key of the folder is marked gone; those of them that waited or were offered become vanished.
-        An entry with ``same_as`` gets the state, mail and owed action of that entry, which gives up its anchor and its owed action;
-        nothing is owed any more where the sizes differ. A ``doubt`` is kept with the folder until ``prove`` clears it up: the
+        Exceptions: a key takes a size and an arrival that it lacks. An ``offered`` key that is entered as waiting becomes waiting
+        (with ``backlog``). A key that was gone and is listed again waits again; if it was fetched before, it counts as new, since a
+        server may use the key of a deleted message for another one (RFC 1939 section 7). The old entry then stays gone, and loses
+        its anchor and its owed action. The same happens to the old entry if the new one has a ``contradiction``; an old entry
+        that waited or was offered then becomes vanished, and its cause says why.
+
+        ``standing``: the keys that the server lists now; every other key of the folder is marked gone, and becomes vanished if it
+        waited or was offered. ``same_as``: the entry gets the state, mail and owed action of that entry, which loses its anchor and
+        its owed action; if the sizes differ, nothing is owed. ``doubt`` is kept with the folder until ``prove`` clears it: the
         whole folder is to be compared.
         """
 
@@ -64,7 +65,7 @@ class LedgerVerbs(ABC):
     def waiting(
         self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
     ) -> Sequence[Waiting]:
-        """Return waiting keys that are due, ids above ``after``, by id; only ``keys`` where given (then due or not)."""
+        """Return the waiting keys that are due, with ids above ``after``, by id. With ``keys`` only those, due or not."""
 
     @abstractmethod
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
@@ -72,18 +73,18 @@ class LedgerVerbs(ABC):
 
     @abstractmethod
     def standing(self, account: str, folder: str) -> Mapping[State, int]:
-        """Return how many keys of the folder the server still had when it was last listed, by state; none are vanished."""
+        """Count the keys that the server still had when the folder was last listed, by state; vanished ones are left out."""
 
     @abstractmethod
     def sizes(self, account: str, folder: str) -> Sizes:
-        """Return of the last 100 messages that were filed from the folder how many have the length that the server lists."""
+        """Count how many of the last 100 messages that were filed from the folder have the length that the server lists."""
 
     @abstractmethod
     def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
-        """Commit what a listing that came to its end has proven of the folder; see ``FolderState``.
+        """Commit the result of a listing that came to its end; see ``FolderState``.
 
-        ``checked_at`` None leaves it as it was. ``doubt`` takes the place of what was in doubt before; one without ``compared_at``
-        wants the whole folder to be compared at the next visit. Nothing happens where the folder was never listed.
+        A ``checked_at`` of None keeps the stored time. ``doubt`` replaces the stored doubt; a doubt without ``compared_at`` has the
+        whole folder compared at the next visit. Does nothing if the folder was never listed.
         """
 
 
@@ -92,28 +93,28 @@ class OwedVerbs(ABC):
 
     @abstractmethod
     def owed(self, account: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
-        """Return actions that are owed to the server for keys that are not gone, oldest first, of entries after that id."""
+        """Return the actions that are owed for keys that are not gone, oldest first; only of entries with ids above ``after``."""
 
     @abstractmethod
     def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
-        """Commit that these actions are done, or with ``undone`` that they are left undone: nothing is owed any more.
+        """Commit that these actions are done, or with ``undone`` that they never will be: nothing is owed any more.
 
-        A message that was moved or deleted so gives up its anchor: no later key of the folder can be the same message. Where
-        it was filed it is gone, so that its key can be that of another; a duplicate is not, so that a server which only says
-        that it deletes is not asked for the same bytes at every visit.
+        The entry of a message that was moved or deleted loses its anchor: no later key of the folder can be the same message. A
+        filed entry is marked gone, so that its key can become that of another message. A duplicate is not: else a server that
+        ignores deletions would be asked for the same bytes at every visit.
         """
 
     @abstractmethod
     def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
-        """Return what was filed from the folder with a ``reread_after``, still stands and did not come again, soonest due first."""
+        """Return the filed messages that must be fetched once more (``Filed.reread_after``) and are not gone, soonest due first."""
 
     @abstractmethod
     def reread(
         self, lease: Lease, *, proven: Mapping[int, int | None], later: Mapping[int, float], undone: Collection[int]
     ) -> None:
-        """Commit what came when entries of ``rereads`` were fetched once more, by their ids.
+        """Commit the results of fetching entries of ``rereads`` once more, by their ids.
 
-        ``proven``: the same bytes came; what was to be owed is owed now, and the entry takes the size that the server lists by now.
-        ``later``: they are due in so many seconds, with one more try counted. ``undone``: nothing is ever owed for them. What is no
-        entry of ``rereads`` any more, or of another account, is left alone.
+        ``proven``: the same bytes came, and the size is that which the server lists now; the action becomes owed. ``later``: the
+        seconds until the entry is due again, with one more try counted. ``undone``: nothing will be owed for these entries.
+        Entries that are not in ``rereads`` any more, or belong to another account, stay as they are.
         """

@@ -33,36 +33,36 @@ class OutboxVerbs(ABC):
     def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every destination in how many seconds a delivery to it is due; 0 or less: now.
 
-        What a living taker has taken is due when its time with that taker ends, what a ``dead`` one had is due now; what is
-        for a suspended target never is.
+        A delivery that was taken is due when its taker's time ends; now, if the taker is ``dead``. Deliveries to a suspended target
+        are never due.
         """
 
     @abstractmethod
     def take(self, destination: str, taker: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
         """Take what is due of a destination for ``DELIVERY_SECONDS``, oldest due first; what a dead taker had is due at once.
 
-        ``dead(taker)`` is asked outside the transaction and true only for one that surely is.
+        ``dead(taker)`` is called outside the transaction; it is true only if that process surely ended.
         """
 
     @abstractmethod
     def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
-        """Commit what became of tries; return the ids for which it was taken.
+        """Commit the results of tries; return the ids of the deliveries whose results were accepted.
 
-        Where another process has taken a delivery since, or has tried it, nothing changes: not even what the recipients said.
-        Servers' ids are kept with the delivery.
+        If another process has taken or tried a delivery since, nothing of it changes, nor of its recipients. Servers' ids are kept
+        with the delivery.
         """
 
     @abstractmethod
     def give_back(self, taker: str, delivery_ids: Collection[int]) -> None:
-        """Let what was taken and not tried be due as it was."""
+        """Give back deliveries that were taken and not tried: they are due as they were before."""
 
     @abstractmethod
     def hurry(self, destinations: Collection[str]) -> None:
-        """Let all that waits in these destinations be due now, but for what is being tried."""
+        """Make all deliveries due now that wait for these destinations, except those that are being tried."""
 
     @abstractmethod
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
-        """Return what waits for longer than that and was not returned by this verb before; at most 100 at a time."""
+        """Return up to 100 deliveries that have waited for more than ``seconds`` and were not returned by this verb before."""
 
 
 class DeliveryVerbs(ABC):
@@ -70,30 +70,30 @@ class DeliveryVerbs(ABC):
 
     @abstractmethod
     def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
-        """Enter deliveries of a filing; return their ids. One that the same filing, goal and cause had already is its id.
+        """Enter deliveries of a filing; return their ids. If one with the same filing, goal and cause exists, its id is returned.
 
-        Raises PermanentError where the viewer has no such filing.
+        Raises PermanentError if the viewer has no such filing.
         """
 
     @abstractmethod
     def deliveries(self, viewer: Viewer, query: DeliveryQuery) -> Sequence[DeliveryView]:
-        """Return deliveries of the viewer's filings that fit, newest first."""
+        """Return the deliveries of the viewer's filings that fit the query, newest first."""
 
     @abstractmethod
     def redeliver(self, viewer: Viewer, delivery_ids: Collection[int]) -> int:
-        """Let what is parked, withheld, bounced, cancelled or waits be due at once, with its age counted anew.
+        """Make deliveries due at once that are parked, withheld, bounced, cancelled or waiting; their age is counted anew.
 
-        Recipients that were refused or came back wait again; those that have it don't get it twice. What is delivered
-        stays so. Return how many are due now.
+        Recipients that were refused or bounced wait again; those that have the mail don't get it twice. Delivered ones stay
+        delivered. Returns how many are due now.
         """
 
     @abstractmethod
     def cancel(self, viewer: Viewer, delivery_ids: Collection[int], *, who: str) -> int:
-        """Cancel what waits, is parked or withheld, and is not being tried; return how many were."""
+        """Cancel deliveries that wait, are parked or withheld, and are not being tried; return how many were cancelled."""
 
     @abstractmethod
     def suspensions(self) -> Sequence[Suspension]:
-        """Return the targets that get nothing, by operator and name."""
+        """Return the suspended targets, by operator and name."""
 
     @abstractmethod
     def resume(self, operator: str, target: str) -> bool:
@@ -105,13 +105,14 @@ class DeliveryVerbs(ABC):
     ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
         """Return the records that filings would inherit now, given as (operator, owner, Message-ID that they follow).
 
-        They are those of the links, but those taken away, of the operator's own outgoing mail of that Message-ID: of general mail,
-        and for a personal filing of its owner's. What inherits nothing is left out. Asked once for each batch that rules fire for.
+        They are the records that the operator's own outgoing mail of that Message-ID is linked to, without links that were removed:
+        of general mail, and for a personal filing also of its owner's. Filings that inherit nothing are left out. Called once for
+        each batch that rules fire for.
         """
 
     @abstractmethod
     def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> Sequence[Origin]:
-        """Return whose deliveries have these Message-IDs, or went out under these ids of servers, whoever's they are.
+        """Return whose deliveries have these Message-IDs, or were accepted by servers under these ids, for all operators.
 
-        For the kernel itself, which files what comes back for them alone (promise P6). Asked once for each batch.
+        For the kernel, which files a mail that comes back for its sender alone (promise P6). Called once for each batch.
         """
