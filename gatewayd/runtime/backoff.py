@@ -1,4 +1,4 @@
-"""How long to wait after failures. Pure."""
+"""Compute how long to wait after failures: exponential back-off with jitter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Backoff:
     spread: float = 0.2
 
     def wait(self, failures: int, *, jitter: float, retry_after: float | None = None) -> float:
-        """Return seconds until the next try; ``jitter`` is from 0 to 1. At least what the other side asked for.
+        """Return seconds until the next try; ``jitter`` is from 0 to 1. Waits at least as long as the other side asked for.
 
         >>> [round(Backoff().wait(failures, jitter=0.5)) for failures in (1, 2, 3, 99)]
         [10, 20, 40, 750]
@@ -37,5 +37,5 @@ class Backoff:
         return max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
 
     def rarely(self, *, jitter: float) -> float:
-        """Return seconds until the next try of what another try will hardly mend."""
+        """Return seconds until the next try where another try will hardly help."""
         return self.wait(_STEPS, jitter=jitter)

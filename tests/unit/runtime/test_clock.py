@@ -12,37 +12,37 @@ from hypothesis import strategies as st
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.clock import DAY, DueTimes, compare_in, full_visit_every, spread
 
-LUCK = st.floats(0, 1)
+JITTER = st.floats(0, 1)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 # --- back-off ---------------------------------------------------------------------------------------------------------
 
 
-@given(failures=st.integers(0, 10_000), jitter=LUCK)
+@given(failures=st.integers(0, 10_000), jitter=JITTER)
 def test_back_off_is_never_shorter_than_the_first_and_never_longer_than_the_longest(failures: int, jitter: float) -> None:
     wait = Backoff(first=10, longest=900).wait(failures, jitter=jitter)
     assert 8 <= wait <= 900
 
 
-@given(failures=st.integers(1, 6), jitter=LUCK)
+@given(failures=st.integers(1, 6), jitter=JITTER)
 def test_back_off_doubles_with_jitter(failures: int, jitter: float) -> None:
     wait = Backoff(first=10, longest=900).wait(failures, jitter=jitter)
     assert 0.8 <= wait / (10 * 2 ** (failures - 1)) <= 1.2
 
 
-@given(first=st.floats(0.1, 1000), longest=st.floats(0.1, 10_000), failures=st.integers(0, 100), jitter=LUCK)
+@given(first=st.floats(0.1, 1000), longest=st.floats(0.1, 10_000), failures=st.integers(0, 100), jitter=JITTER)
 def test_back_off_keeps_its_bound_whatever_the_config_says(first: float, longest: float, failures: int, jitter: float) -> None:
     assert Backoff(first=first, longest=longest).wait(failures, jitter=jitter) <= longest * 1.0001
 
 
-@given(retry_after=st.floats(0, 1e12), jitter=LUCK)
+@given(retry_after=st.floats(0, 1e12), jitter=JITTER)
 def test_what_the_other_side_asks_for_is_honoured_within_reason(retry_after: float, jitter: float) -> None:
     wait = Backoff().wait(1, jitter=jitter, retry_after=retry_after)
     assert min(retry_after, 3600) <= wait <= 3600
 
 
-@given(jitter=LUCK)
+@given(jitter=JITTER)
 def test_what_another_try_will_hardly_mend_is_tried_at_the_longest_interval(jitter: float) -> None:
     assert 600 <= Backoff().rarely(jitter=jitter) <= 900
 
@@ -90,7 +90,7 @@ def test_what_is_put_again_and_again_takes_no_more_room() -> None:
 # --- spreading --------------------------------------------------------------------------------------------------------
 
 
-@given(accounts=st.integers(1, 5000), every=st.floats(0.1, 86400), jitter=LUCK)
+@given(accounts=st.integers(1, 5000), every=st.floats(0.1, 86400), jitter=JITTER)
 def test_first_visits_are_spread_but_none_waits_longer_than_its_interval(accounts: int, every: float, jitter: float) -> None:
     assert 0 <= spread(accounts, every, jitter=jitter) <= min(every, accounts / 50)
 
@@ -115,7 +115,7 @@ def test_a_watched_folder_is_listed_rarely(every: float, *, watched: bool, folde
     assert full_visit_every(every, watched=watched, folders=folders) == expected
 
 
-@given(ago=st.floats(-10 * DAY, 100 * DAY), jitter=LUCK)
+@given(ago=st.floats(-10 * DAY, 100 * DAY), jitter=JITTER)
 def test_the_comparison_comes_within_a_day(ago: float, jitter: float) -> None:
     wait = compare_in(NOW - timedelta(seconds=ago), NOW, jitter=jitter)
     assert 0 <= wait <= DAY
@@ -123,7 +123,7 @@ def test_the_comparison_comes_within_a_day(ago: float, jitter: float) -> None:
         assert 0.9 * (DAY - ago) - 1 <= wait <= DAY - ago + 1
 
 
-@given(jitter=LUCK)
+@given(jitter=JITTER)
 def test_what_was_never_compared_or_is_overdue_is_not_compared_at_once_by_all(jitter: float) -> None:
     assert compare_in(None, NOW, jitter=jitter) == jitter * DAY
     assert compare_in(NOW - timedelta(days=3), NOW, jitter=jitter) == pytest.approx(jitter * 3600)
