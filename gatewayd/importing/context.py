@@ -56,7 +56,7 @@ class VisitContext:
 
     @contextmanager
     def alone(self, folder: str) -> Generator[None]:
-        """Let a folder's trouble end that folder's work alone."""
+        """Have an error of a folder end the work on that folder only."""
         try:
             yield
         except PermanentError as error:
@@ -65,9 +65,9 @@ class VisitContext:
             self.leave(error)
 
     def leave(self, error: GatewaydError) -> None:
-        """Leave what broke the session to the next visit, and go on with another session: the rest must not wait for it.
+        """Leave what broke the session to the next visit, and go on with another session, so that the rest does not wait for it.
 
-        Raises the error where the session is not its cause, and where that could not be opened or closed.
+        Raises the error if it did not come from the session, or if the session could not be opened or closed.
         """
         if error is not self.sessions.raised or not self.sessions.is_open:
             raise error
