@@ -39,7 +39,7 @@ _LOOK, _AFTER_DEATH, _OVERDUE = 5.0, 60.0, 15.0
 #: Seconds that a batch waits for a look that is due, and that a look may take at all.
 _PATIENCE, LONGEST = 20.0, 900.0
 #: When mail that was filed without the directory is tried again: after 15 seconds, and at last each 300. Without jitter.
-_RETRY, _NO_JITTER = Backoff(first=15.0, longest=360.0), 0.5
+_RETRY = Backoff(first=15.0, longest=300.0, spread=0.0)
 #: The longest sleep of a thread, in seconds.
 _NAP = 0.5
 #: For how many versions it is remembered whose contacts changed.
@@ -291,7 +291,7 @@ class Directories:
 
     def _put_off(self, known: _DirectoryState) -> None:
         known.failures += 1
-        known.retry_at = self._clock() + _RETRY.wait(known.failures, jitter=_NO_JITTER)
+        known.retry_at = self._clock() + _RETRY.wait(known.failures, jitter=0.0)
 
     def close(self) -> None:
         """End all waiting, and make no further looks."""
