@@ -1,4 +1,4 @@
-"""The addresses of a host, and a connection to the first of them that answers; both within one deadline.
+"""Look up the addresses of a host, and connect to the first of them that answers, within one deadline.
 
 The resolver of the operating system can't be told to end, and a name server that is dead takes it half a minute and more. So a
 look-up is made in a thread of its own, which is left behind when its time is over. There are never more than ``_LOOKING`` of

@@ -1,4 +1,4 @@
-"""What a server said, as it may be shown: printable, short, and without any secret of ours.
+"""Make a server's words fit to be shown: printable, short, and without any secret of ours.
 
 A server may repeat what we told it, in whatever form. So its words are looked through as they came, before anything in them
 is cut or replaced; where a secret is found, none of them is shown.
@@ -10,6 +10,7 @@ import re
 import sys
 import unicodedata
 from base64 import b64encode
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -134,14 +135,6 @@ def _escaped_bytes(raw: bytes, pattern: re.Pattern[bytes] = _BYTE) -> bytes:
     return pattern.sub(byte, raw)
 
 
-def _paired_characters(raw: bytes) -> bytes:
-    return _characters(raw, _PAIR_OR_CHARACTER)
-
-
-def _paired_bytes(raw: bytes) -> bytes:
-    return _escaped_bytes(raw, _PAIR_OR_BYTE)
-
-
 def _quoted_printable(raw: bytes) -> bytes:
     return _HEX.sub(lambda found: bytes([int(found[1], 16)]), _SOFT_BREAK.sub(b"", raw))
 
@@ -183,8 +176,8 @@ def _ends_within(text: str, form: str) -> bool:
 _DECODERS = (
     _percent,
     _references,
-    _paired_characters,
-    _paired_bytes,
+    partial(_characters, pattern=_PAIR_OR_CHARACTER),
+    partial(_escaped_bytes, pattern=_PAIR_OR_BYTE),
     _characters,
     _escaped_bytes,
     _quoted_printable,

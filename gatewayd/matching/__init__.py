@@ -1,8 +1,7 @@
-"""Examine batches: parse, admit, match, for each operator in guards of its own. Picklable in and out."""
+"""Match batches of mail: parse, admit, match, for each operator in guards of its own."""
 
 from gatewayd.matching.doubts import provisional, senders, since
 from gatewayd.matching.local_matching import LocalMatching
-from gatewayd.matching.operator_specs import specs
 from gatewayd.matching.values import (
     ContactTypes,
     DirectoryAnswers,
@@ -15,6 +14,7 @@ from gatewayd.matching.values import (
     OperatorResult,
     OperatorSpec,
     RawMail,
+    specs,
 )
 
 __all__ = [

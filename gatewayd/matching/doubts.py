@@ -1,4 +1,4 @@
-"""When a decision to admit or link is provisional, and for which operators a mail is judged again."""
+"""Decide when a decision to admit or link is provisional, and since when."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.directory import Contents
+from gatewayd.api.roles import Folders, Operator
 from gatewayd.errors import PermanentError
 from gatewayd.message.mail import parse, unread
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.directory import Basis
     from gatewayd.api.ledger import FilingFault
-    from gatewayd.api.roles import Directory, Folders, Matcher, Operator
+    from gatewayd.api.roles import Directory, Matcher
     from gatewayd.api.values import Follows, Kind, Link, Miss, Record, Rivals
+    from gatewayd.config import Config
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
 
@@ -33,6 +35,7 @@ __all__ = [
     "OperatorResult",
     "OperatorSpec",
     "RawMail",
+    "specs",
 ]
 
 
@@ -50,6 +53,20 @@ class OperatorSpec:
     place: Folders
     #: The operator's file is faulty: its mail is filed with that fault, unmatched.
     faulty: bool = False
+
+
+def specs(config: Config) -> Mapping[str, OperatorSpec]:
+    """Return every operator's spec, by name."""
+    return {
+        one.name: OperatorSpec(
+            operator=Operator(name=one.name, title=one.title, brands=tuple(one.brands)),
+            directory=(one.directory_kind, one.directory_options) if one.directory_kind and one.directory_options else None,
+            matchers=tuple(one.matchers),
+            place=Folders(config=config.folder, state=config.state / "operators" / one.name),
+            faulty=one.faulty,
+        )
+        for one in config.operators.values()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A courier of a forwarder in its guard: each receipt is checked before what it says is committed."""
+"""Check each receipt of a forwarder's courier, before its outcome is committed."""
 
 from __future__ import annotations
 
@@ -46,11 +46,8 @@ class _Guarded(Courier):
             try:
                 yield _receipt(one, next(left, None))
             except Wrong as wrong:
-                raise self._wrong(wrong, found) from None
-
-    def _wrong(self, wrong: Wrong, source: object) -> WrongReceipt:
-        text = f"{self._who} is at fault, `deliver`: {wrong.at(suspended(source))}; it may have been delivered"
-        return WrongReceipt(text, advice="Mend the plugin, and look before it is sent again.")
+                text = f"{self._who} is at fault, `deliver`: {wrong.at(suspended(found))}; it may have been delivered"
+                raise WrongReceipt(text, advice="Mend the plugin, and look before it is sent again.") from None
 
     def notify(self, notice: Notice) -> Sequence[str]:
         found: object = self._inner.notify(notice)

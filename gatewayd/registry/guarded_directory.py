@@ -1,4 +1,4 @@
-"""A directory in a guard: whatever it raises or answers wrongly is its own fault, and never taken for the matcher's."""
+"""Guard an operator's directory: whatever it raises or answers wrongly is its own fault, and never taken for the matcher's."""
 
 from __future__ import annotations
 

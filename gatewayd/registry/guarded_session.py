@@ -1,4 +1,4 @@
-"""A session of a transport in its guard: what it lists and fetches is checked before anything is entered or filed."""
+"""Check all that a transport's session lists and fetches, before anything is entered or filed."""
 
 from __future__ import annotations
 
@@ -110,9 +110,6 @@ class _Guarded(Session):
     def _each(self, method: str, found: object, check: Callable[[object], _T]) -> Iterator[_T]:
         if not isinstance(found, Iterable):
             raise _wrong(self._who, method, Wrong(found, "an iterator"))
-        return self._checked(method, found, check)
-
-    def _checked(self, method: str, found: Iterable[object], check: Callable[[object], _T]) -> Iterator[_T]:
         for one in found:
             yield self._one(method, one, check, found)
 

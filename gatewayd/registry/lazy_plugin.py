@@ -1,4 +1,4 @@
-"""A plugin that is known to be sound, imported when something of it is asked for."""
+"""Import a sound plugin when something of it is asked for."""
 
 from __future__ import annotations
 

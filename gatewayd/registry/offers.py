@@ -1,4 +1,4 @@
-"""What a module offers and hears of: its hooks are called once, and each class that it offers is looked at."""
+"""Call a plugin's hooks once, and check each class that they offer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class that a plugin offers: its kind, its options, and whether the kernel can call its methods as its role says."""
+"""Check a class that a plugin offers: its kind, its options, and whether the kernel can call its methods as its role says."""
 
 from __future__ import annotations
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.registry.trial.values import TrialResult
 from gatewayd.runtime.atomic_files import write_file
 
@@ -69,7 +68,7 @@ class TrialCache:
             kept = {**self._kept(), **fresh}
             newest = sorted(kept, key=lambda key: -kept[key][1])[:_MOST]
             with suppress(OSError):
-                write_file(self._file, json.dumps({key: [kept[key][0].row(), kept[key][1]] for key in newest}).encode())
+                write_file(self._file, json.dumps({key: [asdict(kept[key][0]), kept[key][1]] for key in newest}).encode())
 
     def _key(self, found: FoundPlugin) -> str:
         return f"{self._around} {found.name} {found.fingerprint}"
@@ -78,10 +77,7 @@ class TrialCache:
         if self._file is None:
             return {}
         try:
-            opened = os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(opened, "rb") as file:
-                text = file.read(_LARGEST) if stat.S_ISREG(os.fstat(opened).st_mode) else b""
-            rows = json.loads(text)
+            rows = json.loads(read_regular(self._file, _LARGEST))
             return {str(key): (TrialResult.of(row), float(at)) for key, (row, at) in rows.items() if key.startswith(self._around)}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             # As good as none.

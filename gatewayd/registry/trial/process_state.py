@@ -1,4 +1,4 @@
-"""What an import must leave as it is, for all that runs in the same process uses it."""
+"""Compare the state of a process before and after an import: what all code in the process shares must be unchanged."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     faulthandler.enable(out)
     faulthandler.dump_traceback_later(max(task.seconds - _BEFORE, task.seconds / 2), file=out)
     verdict = _verdict(task)
-    os.write(out, json.dumps(verdict.row()).encode() + b"\n")
+    os.write(out, json.dumps(asdict(verdict)).encode() + b"\n")
     # Not by way of what the plugin has to be done at the end.
     os._exit(0)
 

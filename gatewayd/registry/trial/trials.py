@@ -1,4 +1,4 @@
-"""Try plugins, a few at a time, each in a process of its own with a deadline; whoever waits is asked whether to go on."""
+"""Try plugins, a few at a time, each in a process of its own with a deadline."""
 
 from __future__ import annotations
 
@@ -119,6 +119,8 @@ class _Trial:
         self._late = False
         #: Nobody knows how it ended.
         self._lost = False
+        #: None where no process could be started.
+        self._child: Child | None = None
         self.out, theirs = os.pipe()
         life, self._life = os.pipe()
         given = os.memfd_create("task")
@@ -126,16 +128,12 @@ class _Trial:
             task = TrialTask(found=found, path=tuple(sys.path), seconds=tries.seconds)
             os.write(given, pickle.dumps(task, 5))
             os.lseek(given, 0, os.SEEK_SET)
-            self._child = self._forked(given, theirs, life)
+            with suppress(OSError):
+                self._child = fork(_PROGRAM, [str(tries.memory)], files=(given, theirs, life), heard=False)
         finally:
             for number in (given, theirs, life):
                 os.close(number)
         self._tell()
-
-    def _forked(self, *files: int) -> Child | None:
-        with suppress(OSError):
-            return fork(_PROGRAM, [str(self._tries.memory)], files=files, heard=False)
-        return None
 
     def _tell(self) -> None:
         if not self._told and time.monotonic() - self._began >= self._tries.after:
@@ -185,13 +183,10 @@ class _Trial:
     def _spot(self) -> Spot | None:
         """Return where in the plugin's own code it was last."""
         frames = [(file, int(line)) for file, line in _FRAME.findall(self._heard.decode(errors="replace"))]
-        return next((Spot(file, line) for file, line in frames if self._is_its(file)), None)
-
-    def _is_its(self, file: str) -> bool:
         if self.found.path is not None:
-            return file == str(self.found.path)
+            return next((Spot(file, line) for file, line in frames if file == str(self.found.path)), None)
         top = self.found.module.partition(":")[0].partition(".")[0]
-        return top in {Path(file).stem, *Path(file).parts}
+        return next((Spot(file, line) for file, line in frames if top in {Path(file).stem, *Path(file).parts}), None)
 
     def end(self) -> int | None:
         """End the process with its children; return its exit code, None where it had not ended by itself."""

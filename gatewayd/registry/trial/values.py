@@ -1,13 +1,11 @@
-"""What a process that tries a plugin is given, and what it finds out."""
+"""The task and the result of a trial."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gatewayd.registry.discovery import FoundPlugin
 
 __all__ = ["ORPHANED", "TrialResult", "TrialTask"]
@@ -40,10 +38,6 @@ class TrialResult:
     file: str = ""
     line: int = 0
     column: int = 0
-
-    def row(self) -> Mapping[str, object]:
-        """Return it as JSON takes it."""
-        return asdict(self)
 
     @classmethod
     def of(cls, row: object) -> TrialResult:
