@@ -60,14 +60,7 @@ class Events:
         for one in suspensions:
             journal.target_suspended(one)
 
-    def visit_ended(
-        self,
-        answer: Answer,
-        error: GatewaydError | None,  # noqa: ARG002  it is only counted
-        *,
-        seconds: float,
-        again: bool,
-    ) -> None:
+    def visit_ended(self, answer: Answer, error: GatewaydError | None, *, seconds: float, again: bool) -> None:  # noqa: ARG002  error is counted
         """A visit ended after so many seconds; ``again``: its problems and notes are those of the visit before."""
         journal.visit_done(answer, seconds=seconds, again=again)
 
