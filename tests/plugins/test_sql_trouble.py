@@ -35,7 +35,7 @@ from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
-import gatewayd_sql.verbs, gatewayd_sql.migrations.versions.v0001_first, alembic.command
+import gatewayd_sql.migrations.versions.v0001_first, alembic.command
 folder = Path(sys.argv[1])
 store = Sql(SqlOptions(), place=Folders(config=folder, state=folder))
 def told(call):
