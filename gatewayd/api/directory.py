@@ -1,4 +1,4 @@
-"""What a directory holds, how it is, and by which of its records a verdict was given."""
+"""Values that describe a directory: its contents, its condition, and which load of its records a verdict rests on."""
 
 from __future__ import annotations
 

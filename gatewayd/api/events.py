@@ -1,4 +1,4 @@
-"""The events that observers get: frozen values, each after the fact and at most once. For certainty, ask the store."""
+"""The values that observers get after something happened; each at most once, and some may be lost. For certainty, ask the store."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The hooks. A hook named in the plural offers classes, once, when plugins are loaded; the kernel builds the objects.
-A hook in the past participle tells what happened, apart from the mail's path.
+"""The hooks that a plugin's module may implement: one for each role, and one for each event. A hook named in the plural offers
+classes, once, when plugins are loaded; the kernel builds the objects. A hook in the past participle tells what happened, apart
+from the mail's path.
 
 A plugin becomes one by an entry point in the group ``gatewayd``, or as a single ``.py`` file in the plugins folder that
 ``gatewayd.yaml`` names. Hooks that offer do no work: a raising one puts its whole plugin out of use. So does an import that takes

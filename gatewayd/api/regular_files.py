@@ -1,4 +1,4 @@
-"""Read a file that somebody names: whatever lies there, it takes no time and no memory without end."""
+"""Read a file up to a size limit, and refuse what is no regular file: a pipe or a device could keep us waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the sizes that a server lists count as estimates, and which messages are fetched again because of that."""
+"""Count how often the sizes that a server lists are wrong: if they often are, a wrong size alone proves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide what runs in place of a faulty file: its copy as last accepted, or what the running config has.
+"""Offer what can stand in for a faulty file: its copy as last accepted, or what the running config has; `folder.py` chooses.
 
 The state folder is the service's, so a process that has more power than the service runs no plugin from there.
 """

@@ -1,4 +1,5 @@
-"""Read all files of the config folder into one ``Config``; a fallback takes the place of a faulty file.
+"""Read all files of the config folder into one `Config`, and decide what runs in place of a faulty file: its last accepted
+copy, or what runs.
 
 A fault of one file never stops another: a faulty one is left out, or a fallback runs.
 """

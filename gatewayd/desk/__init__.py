@@ -1,4 +1,4 @@
-"""Do for people all that they do with mail: list, open, link, search, explain, retry, and send. The command line calls it.
+"""Prepare and do what people do with mail: open, search, explain, retry, write, answer and forward it. The command line calls it.
 
 Each method takes the viewer who asks, and shows nothing that this viewer may not see (promise P6).
 """

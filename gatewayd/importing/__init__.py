@@ -1,1 +1,1 @@
-"""One account: list, fetch, match, file, settle."""
+"""One visit to one account: list, fetch, match, file, settle."""

@@ -1,4 +1,6 @@
-"""Decide what becomes of each message of a batch: filed, not admitted, gone, or tried again, and when."""
+"""Decide what becomes of each message of a batch: filed, not admitted, gone, or tried again, and when; the store finds
+duplicates when it files.
+"""
 
 from __future__ import annotations
 

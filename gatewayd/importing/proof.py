@@ -1,4 +1,4 @@
-"""Decide what the listings of one visit prove about a folder, and what they leave in doubt."""
+"""Decide whether a visit's listings of a folder prove that it was listed whole, or contradict each other or the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Fetch mail once more that was filed with another size than the server lists: only if the same bytes come is it proven.
+"""Fetch mail again whose stored size differs from the listed one: only if the same bytes come may its message on the server be
+touched.
 
 A server whose sizes are estimates may for a while send something else in place of a message, such as the notice of a scanner, and
 no size shows that. So nothing is owed for such mail before its bytes have come a second time.

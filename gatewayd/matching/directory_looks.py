@@ -1,4 +1,6 @@
-"""The outcome of one look at an operator's directory."""
+"""Turn the result of one check of an operator's directory into a `DirectoryLook`: is it loaded, is it new, which faults are
+news.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find plugins: entry points of installed distributions, and single files of a folder.
+"""Find plugins: the entry points of installed distributions, and single files.
 
 A single file is read once, and what was read is what runs: here, in worker processes, and again later. A file that is
 loaded again runs anew only if it changed. Its module's name ends in its fingerprint, so that values of the code before

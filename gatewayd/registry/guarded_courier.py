@@ -1,4 +1,4 @@
-"""Check each receipt of a forwarder's courier, before its outcome is committed."""
+"""Guard a forwarder's courier: each receipt is checked before what it says is committed."""
 
 from __future__ import annotations
 

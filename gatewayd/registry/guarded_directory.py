@@ -1,4 +1,4 @@
-"""Guard an operator's directory: whatever it raises or answers wrongly is its own fault, and never taken for the matcher's."""
+"""Guard a directory: whatever it raises or answers wrongly is its own fault, and never taken for the matcher's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check all that a transport's session lists and fetches, before anything is entered or filed."""
+"""Guard a transport's session: what it lists and fetches is checked before anything is entered or filed."""
 
 from __future__ import annotations
 

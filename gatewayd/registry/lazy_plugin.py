@@ -1,4 +1,4 @@
-"""Import a sound plugin when something of it is asked for."""
+"""Import a plugin that is known to be sound when something of it is first asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call a plugin's hooks once, and check each class that they offer."""
+"""Call the hooks of a plugin's module once, and check the classes that it offers and the events that it listens to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The events that more than the log hears of, one method for each. A room that causes an event calls its method, and nothing else.
+"""Define one method for each event: rooms call it when something happens; it logs, and in a daemon it also counts, alarms and
+tells observers. A room that causes an event calls its method, and nothing else.
 
 This class writes the log and does nothing more, which is enough for commands and tests. The daemon hands down its own, which also
 counts, tells observers, raises alarms and wakes other rooms. Events for the log alone are functions of ``journal``.

@@ -1,4 +1,4 @@
-"""Give provisional verdicts again after a directory was loaded, and write the directories' health to the store.
+"""Match mail with provisional verdicts again when its directory has newer records, and write the directories' health to the store.
 
 If the records changed, accounts that have mail from refused senders are visited: the visit decides again about that mail.
 """

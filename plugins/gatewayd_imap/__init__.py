@@ -1,4 +1,6 @@
-"""The transport ``imap``: reads mail from folders of an IMAP4rev1 mailbox (RFC 3501) and changes nothing in them."""
+"""The transport `imap`: reads folders of an IMAP4rev1 mailbox (RFC 3501) without changing them; filed mail is marked, moved or
+deleted if the account says so.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport ``pop3``: reads mail from a POP3 mailbox (RFC 1939) and leaves it there."""
+"""The transport `pop3`: reads a POP3 mailbox (RFC 1939) without changing it; filed mail is deleted if the account says so."""
 
 from __future__ import annotations
 

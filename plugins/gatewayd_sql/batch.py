@@ -1,4 +1,4 @@
-"""Write the outcomes of one batch, inside one transaction."""
+"""Write how each message of a batch ended, and decide whether a mail is a duplicate: its bytes are in the account already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""File batches, mail of our own, and further filings of stored mail, each in one transaction (promise P2)."""
+"""Open the transaction of each filing verb, and let `batch.py` write it; enter mail of our own, and further filings of stored
+mail.
+"""
 
 from __future__ import annotations
 

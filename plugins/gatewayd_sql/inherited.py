@@ -1,4 +1,4 @@
-"""Rows of links; and the links that an answer inherits from the operator's own outgoing mail that it answers (promise P6)."""
+"""Make the rows of links; an answer to our own mail gets the links of that mail."""
 
 from __future__ import annotations
 

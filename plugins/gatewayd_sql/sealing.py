@@ -1,4 +1,4 @@
-"""Write down with mails and filings what belongs to them, so that an audit can tell what is missing.
+"""Store for each mail whom it was filed for, and for each filing a digest of its rows, so that an audit notices what is missing.
 
 A mail knows for which operators and users it was filed. A filing has a seal: the digest of its links, rivals and faults as they
 were written last. Whoever writes these rows seals the filing anew, in the same transaction.

@@ -1,4 +1,5 @@
-"""The tables. Times are seconds since 1970 in UTC, as the database's clock has them where a lease hangs on them.
+"""The tables of the database: ledger, mail, filings and their links. Times are seconds since 1970 in UTC, as the database's
+clock has them where a lease hangs on them.
 
 folder     how far each folder of an account was listed
 ledger     every key ever listed, and what became of it (promise P1)

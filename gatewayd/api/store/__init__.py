@@ -1,4 +1,6 @@
-"""The role ``Store``: keeps everything. Its verbs are few and sorted into groups, each an abstract class of its own.
+"""The role `Store`: the methods of a plugin that keeps everything, which are called verbs and sorted into groups.
+
+Each group is an abstract class of its own.
 
 Every verb is one short transaction; no row, session or engine leaves the store. A store has a class for each group, and the
 plugin's class inherits them all.

@@ -1,4 +1,4 @@
-"""The shape of every value that comes from plugins."""
+"""Describe the shape of every value that comes from plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plugin is tried in a process of its own before it is imported here: whatever its import does, it costs that plugin alone."""
+"""Try each plugin in a process of its own before it is imported here: whatever its import does, it costs that plugin alone."""
 
 from gatewayd.registry.trial.trials import Trials
 from gatewayd.registry.trial.values import TrialResult, TrialTask

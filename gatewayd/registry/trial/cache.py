@@ -1,4 +1,4 @@
-"""What became of trials is remembered: by this process, and in a file of the state folder for those that come after it.
+"""Remember the results of trials, in this process and in a file of the state folder for later ones.
 
 A sound plugin is sound until its code changes, or what is installed beside it. One that is not is tried again some time later.
 """

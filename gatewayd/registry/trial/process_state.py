@@ -1,4 +1,6 @@
-"""Compare the state of a process before and after an import: what all code in the process shares must be unchanged."""
+"""Check that a plugin's import left its process as it was: signals, limits, locale, logging and all else that everybody there
+uses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program in which a plugin is tried: it imports one, and writes what it offers, or what is wrong with it.
+"""The program that tries a plugin: it imports it, and writes what it offers or what is wrong with it.
 
 Whatever the plugin does to its process, nobody else works in it. What it did to it is looked for: in a daemon, all others
 would have to bear it.
