@@ -62,7 +62,7 @@ def _list(app: App, /, *, asker: Asker, as_json: bool, **asked: Any) -> None:
     viewers = app.viewers(asker)
     listed, more = merged(app, viewers, Query(**asked))
     account = asked["account"]
-    if not listed and account and not any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults):
+    if not listed and account is not None and not any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults):
         # Raises for an account that is neither in the config nor has mail.
         app.account(account)
     print_filings(listed, as_json=as_json)

@@ -72,3 +72,8 @@ def test_a_queue_that_there_is_not_is_not_said_to_be_mended(slips: Slips, capsys
     assert "Did you mean front-office?" in said
     assert "mended" not in said
     assert slips.run("queue", "retry", "--operator", "acme", "--queue", "errors") == 0
+
+
+def test_an_account_without_a_name_is_unknown(slips: Slips, capsys: pytest.CaptureFixture[str]) -> None:
+    assert slips.run("mail", "list", "--operator", "acme", "--account", "") == 1
+    assert "there is no account ''" in capsys.readouterr().err
