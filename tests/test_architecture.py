@@ -364,7 +364,7 @@ def test_a_message_without_its_advice_is_found(body: str, *, alone: bool) -> Non
 def test_only_one_place_looks_hosts_up_and_connects() -> None:
     """There each has its deadline. What systemd gave us is no host, and databases are our own."""
     connects = re.compile(r"getaddrinfo|gethostby|getfqdn|create_connection|\.connect(_ex)?\(|auto_open = 1|urlopen")
-    may = {"gatewayd/api/hosts.py", "gatewayd/daemon/notify.py"}
+    may = {"gatewayd/api/hosts.py", "gatewayd/daemon/systemd.py"}
     wrong = [
         f"{_where(path, number)}: {line.strip()}"
         for path in _sources(KERNEL, PLUGINS)

@@ -9,7 +9,7 @@ import click
 
 from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.cli.former import account_files
+from gatewayd.cli.removed import account_files
 from gatewayd.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:

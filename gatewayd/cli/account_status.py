@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
-from gatewayd.cli.copies import SecretAges
+from gatewayd.cli.stale_secrets import SecretAges
 from gatewayd.errors import joined, sentences
 from gatewayd.importing.mailboxes import taken
 

@@ -11,11 +11,11 @@ import click
 from gatewayd import config
 from gatewayd.api.values import Follows, Link, Rivals
 from gatewayd.cli import output
-from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
-from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, Asker, json_option, operator_options
+from gatewayd.cli.removed import former_lines
+from gatewayd.cli.stale_secrets import other_copies
 from gatewayd.config import schema
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.importing.mailboxes import taken

@@ -11,9 +11,9 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.account_status import account_row, accounts, print_accounts
 from gatewayd.cli.directory_status import directories, json_directories, print_directories
-from gatewayd.cli.former import forgotten, forgotten_lines, former_lines
 from gatewayd.cli.params import Asker
 from gatewayd.cli.queue import cause_row
+from gatewayd.cli.removed import forgotten, forgotten_lines, former_lines
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_row, tell_unreadable, unwritable
 from gatewayd.errors import GatewaydError
 

@@ -15,7 +15,7 @@ from gatewayd.config.models.account import ImportConfig, SendConfig
 from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models.operator import UserConfig
-from gatewayd.config.outside import ca_files, outside_faults
+from gatewayd.config.references import ca_files, outside_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
 

@@ -23,11 +23,11 @@ from gatewayd.daemon.event_reporting import DaemonEvents
 from gatewayd.daemon.main_wait import Early, MainWait
 from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
-from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.observers import Observers
 from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config, new_instance, open_store
-from gatewayd.daemon.status_meter import StatusMeter
+from gatewayd.daemon.status_summary import StatusMeter
+from gatewayd.daemon.systemd import Notifier
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.matching import specs
 from gatewayd.matching.worker_matching import WorkerMatching

@@ -1,7 +1,7 @@
 """Match batches of mail: parse, admit, match, for each operator in guards of its own."""
 
-from gatewayd.matching.doubts import provisional, senders, since
 from gatewayd.matching.local_matching import LocalMatching
+from gatewayd.matching.provisional_verdicts import provisional, senders, since
 from gatewayd.matching.values import (
     ContactTypes,
     DirectoryAnswers,

@@ -12,7 +12,7 @@ from gatewayd.api.health import AccountHealth
 from gatewayd.errors import AuthError, ConfigError, TransientError, joined
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.clock import full_visit_every
+from gatewayd.runtime.due_times import full_visit_every
 
 if TYPE_CHECKING:
     from gatewayd.api.health import Answer, Condition, Request

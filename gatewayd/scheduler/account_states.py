@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import AccountHealth, Alarm, Task
 from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.runtime import journal
-from gatewayd.runtime.clock import DueTimes
+from gatewayd.runtime.due_times import DueTimes
 from gatewayd.scheduler.account_state import AccountState
 from gatewayd.scheduler.visit_runner import RunningVisit
 

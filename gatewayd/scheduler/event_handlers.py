@@ -12,7 +12,7 @@ from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.importing.values import VisitReport
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
-from gatewayd.runtime.clock import compare_in, spread
+from gatewayd.runtime.due_times import compare_in, spread
 from gatewayd.scheduler.visit_runner import VisitOutcome
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.registry.loading import where
-from gatewayd.runtime.clock import DueTimes
+from gatewayd.runtime.due_times import DueTimes
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:

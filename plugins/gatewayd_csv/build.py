@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
-from gatewayd_csv import bloom, doubts
+from gatewayd_csv import bloom, plausibility
 from gatewayd_csv.rows import Faults, rows
 from gatewayd_csv.tables import TABLES, misspelt, searchable
 
@@ -77,11 +77,11 @@ def build(
             about = {
                 "folder": str(folder),
                 "version": uuid4().hex,
-                "before": before[1] if before and doubts.gained(db, before[0]) else "",
+                "before": before[1] if before and plausibility.gained(db, before[0]) else "",
                 "stamps": [[s.name, s.size, s.mtime_ns, s.inode] for s in found],
                 "columns": columns,
                 "rows": {file.name: _count(db, file.table) for file in files},
-                "contact_types": doubts.contact_types(db),
+                "contact_types": plausibility.contact_types(db),
                 "faults": [text for file in files for text in file.faults.texts()],
                 "warnings": [text for file in files for text in file.warnings.texts()],
             }
@@ -115,7 +115,7 @@ def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str,
     persons = files.get("persons.csv")
     ids = f"c{persons.columns.index('id')}" if persons else None
     for file in (files[name] for name in _OWNERS.values() if name in files):
-        doubts.main_contacts(db, file.table, f"c{file.columns.index('main_contact')}", ids, file.warnings)
+        plausibility.main_contacts(db, file.table, f"c{file.columns.index('main_contact')}", ids, file.warnings)
     db.execute("CREATE INDEX emails_email ON emails (email)")
     db.execute("CREATE INDEX contacts_email ON contacts (email) WHERE email IS NOT NULL")
     return [*files.values()]
@@ -147,7 +147,7 @@ def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[in
         db.execute(f"CREATE INDEX {file.table}_{column} ON {file.table} (c{file.columns.index(column)})")
     _leave_doubles_out(db, file)
     if "code" in TABLES[file.name].needed:
-        doubts.codes(db, file.table, f"c{file.columns.index('code')}", file.warnings)
+        plausibility.codes(db, file.table, f"c{file.columns.index('code')}", file.warnings)
     for column in TABLES[file.name].guessed:
         found = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
         bits = bloom.filled((value for (value,) in found), _count(db, file.table))
@@ -195,7 +195,7 @@ def _asked_for(email: str) -> str:
 
 def _doubt_addresses(file: _File, line: int, addresses: Iterable[str]) -> None:
     for address in sorted(addresses):
-        if not doubts.is_address(address):
+        if not plausibility.is_address(address):
             file.warnings.add(line, f"{address[:50]!r} is no mail address")
 
 
@@ -231,7 +231,7 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
             email = _asked_for(value) if of_type.upper() == "EMAIL" else None
             if email is not None:
                 _doubt_addresses(file, line, [email])
-            elif doubts.is_address(value):
+            elif plausibility.is_address(value):
                 file.warnings.add(line, f"{value[:50]!r} is a mail address, but the type is {of_type[:50]!r} and not EMAIL")
             yield line, email, kind.lower(), owner, of_type.upper(), value, values[role] if role is not None else ""
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from gatewayd import ConfigError, Contents, Directory, TransientError, replace_file
 from gatewayd_csv.build import build
-from gatewayd_csv.doubts import losses
+from gatewayd_csv.complete_files import settled
 from gatewayd_csv.index import Index
 from gatewayd_csv.options import CsvOptions
-from gatewayd_csv.settling import settled
+from gatewayd_csv.plausibility import losses
 from gatewayd_csv.tables import TABLES, UNREADABLE, header, stamps, unread
 
 if TYPE_CHECKING:

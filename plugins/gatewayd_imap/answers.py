@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd_imap.spare import Spare
+    from gatewayd_imap.unasked import Spare
 
 __all__ = [
     "BODY",

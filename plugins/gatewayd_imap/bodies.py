@@ -9,7 +9,7 @@ from gatewayd import CHUNK, LEAST_RATE, Came, Failed, Gone, TooLarge
 from gatewayd_imap.answers import BODY, ORIGIN
 from gatewayd_imap.client import ANSWER, Fetch, Spooled, Unfit
 from gatewayd_imap.faults import Away
-from gatewayd_imap.numbers import chunks, uid_set
+from gatewayd_imap.uids import chunks, uid_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from imap_tools import BaseMailBox
 from gatewayd import CHUNK, Came, Connection, GatewaydError, TooLarge, TransientError
 from gatewayd_imap.answers import BODY, by_uid, uid_in
 from gatewayd_imap.faults import errors, greeted_otherwise, refused, response_text
-from gatewayd_imap.spare import LINES, Spare
+from gatewayd_imap.unasked import LINES, Spare
 
 if TYPE_CHECKING:
     import io

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd import Page, PermanentError, TransientError
-from gatewayd_imap.names import in_quotes
-from gatewayd_imap.numbers import Cursor
+from gatewayd_imap.folder_names import in_quotes
+from gatewayd_imap.uids import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

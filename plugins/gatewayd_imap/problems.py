@@ -10,7 +10,7 @@ from imap_tools.imap_utf7 import utf7_decode, utf7_encode
 from gatewayd import PermanentError, repeats
 from gatewayd_imap.answers import folders as read_folders
 from gatewayd_imap.connect import capabilities
-from gatewayd_imap.names import in_quotes, in_yaml
+from gatewayd_imap.folder_names import in_quotes, in_yaml
 from gatewayd_imap.settle import lacking
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Listed, PermanentError, TransientError
 from gatewayd_imap.answers import arrival, named, number
-from gatewayd_imap.names import in_quotes
-from gatewayd_imap.numbers import MAX_UID, chunks, key, uid_of, uid_set
+from gatewayd_imap.folder_names import in_quotes
+from gatewayd_imap.uids import MAX_UID, chunks, key, uid_of, uid_set
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -8,8 +8,8 @@ from imap_tools.utils import encode_folder
 
 from gatewayd import PermanentError, TransientError
 from gatewayd_imap.connect import capabilities
-from gatewayd_imap.names import in_quotes
-from gatewayd_imap.numbers import chunks, copied, uid_set
+from gatewayd_imap.folder_names import in_quotes
+from gatewayd_imap.uids import chunks, copied, uid_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

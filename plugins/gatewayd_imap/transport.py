@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from gatewayd import Gone, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.bodies import HEADER, LARGE, Wanted, bodies, fetched, fetched_large
 from gatewayd_imap.connect import capabilities, connect, drop, hang_up
+from gatewayd_imap.folder_names import in_quotes
 from gatewayd_imap.listing import ListingStart, pages
-from gatewayd_imap.names import in_quotes
-from gatewayd_imap.numbers import uid_of
 from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.problems import problems
 from gatewayd_imap.reading import FolderReader
 from gatewayd_imap.settle import settle
+from gatewayd_imap.uids import uid_of
 from gatewayd_imap.watch import Idle
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from gatewayd import Commit, Filed, Filing, NotAdmitted, Retry, Tally, Vanished
 from gatewayd_sql.bounced import bounced
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
+from gatewayd_sql.filing_rows import add
 from gatewayd_sql.provisional import doubt
 from gatewayd_sql.raw import mend, put_chunks
 from gatewayd_sql.refused import keep, refuse
-from gatewayd_sql.said import add
 from gatewayd_sql.sealing import filed_for
 from gatewayd_sql.tables import WAITING, content, ledger, mail
 from gatewayd_sql.times import clean, seconds

@@ -13,11 +13,11 @@ from gatewayd_sql.batch import FiledBatch, shown
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
 from gatewayd_sql.entering import enter
+from gatewayd_sql.filing_rows import add
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.refused import forget
-from gatewayd_sql.said import add
 from gatewayd_sql.sealing import hold, remember, seal
 from gatewayd_sql.tables import WAITING, filing, ledger, mail
 from gatewayd_sql.times import clean

@@ -20,8 +20,8 @@ from gatewayd import ConfigError, Contact, Directory, Folders, Operator, Record,
 from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question
 from gatewayd.testing.contracts.matching import DirectoryContract
+from gatewayd_csv import complete_files
 from gatewayd_csv import directory as module
-from gatewayd_csv import settling
 from gatewayd_csv.build import build
 from gatewayd_csv.directory import Csv
 from gatewayd_csv.options import CsvOptions
@@ -66,10 +66,10 @@ def write(folder: Path, **files: str | bytes) -> None:
 def _quickly() -> Iterator[None]:
     """Files count as written sooner than on a real system."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settling, "_QUIET", 0.05)
-        patch.setattr(settling, "_QUIET_SHORTER", 0.1)
-        patch.setattr(settling, "_PATIENCE", 1.0)
-        patch.setattr(settling, "_LOOK", 0.01)
+        patch.setattr(complete_files, "_QUIET", 0.05)
+        patch.setattr(complete_files, "_QUIET_SHORTER", 0.1)
+        patch.setattr(complete_files, "_PATIENCE", 1.0)
+        patch.setattr(complete_files, "_LOOK", 0.01)
         patch.setattr(module, "_OTHERS", 0.5)
         yield
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Directory
-from gatewayd_csv import settling
+from gatewayd_csv import complete_files
 from gatewayd_csv.tables import stamps
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 
@@ -30,9 +30,9 @@ DESKS = "owner_kind,owner_id,type,value,contact_type\n" + "".join(f"customer,C1,
 @pytest.fixture(autouse=True, scope="module")
 def _quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settling, "_QUIET", 0.05)
-        patch.setattr(settling, "_QUIET_SHORTER", 0.1)
-        patch.setattr(settling, "_LOOK", 0.01)
+        patch.setattr(complete_files, "_QUIET", 0.05)
+        patch.setattr(complete_files, "_QUIET_SHORTER", 0.1)
+        patch.setattr(complete_files, "_LOOK", 0.01)
         yield
 
 
@@ -159,8 +159,8 @@ def test_a_folder_that_is_away_leaves_its_records_in_use(folder: Path, directory
 def test_an_export_that_takes_its_time_is_never_seen_in_part(
     folder: Path, directory: Csv, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "_QUIET", 0.3)
-    monkeypatch.setattr(settling, "_QUIET_SHORTER", 0.5)
+    monkeypatch.setattr(complete_files, "_QUIET", 0.3)
+    monkeypatch.setattr(complete_files, "_QUIET_SHORTER", 0.5)
     path = folder / "contacts.csv"
     more = DESKS + "".join(f"customer,C1,EMAIL,e{n}@x.example,sales\n" for n in range(10))
 

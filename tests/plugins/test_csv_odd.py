@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.registry.guarded_directory import GuardedDirectory
-from gatewayd_csv import settling
+from gatewayd_csv import complete_files
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def test_a_column_that_is_only_shown_may_go(tmp_path: Path) -> None:
 
 
 def test_a_file_server_whose_clock_is_behind_shows_no_export_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "_QUIET", 0.4)
+    monkeypatch.setattr(complete_files, "_QUIET", 0.4)
     folder = tmp_path / "acme"
     path = folder / "reservations.csv"
     bookings = ["id,code\n", *(f"R{n},B-{n}\n" for n in range(40))]

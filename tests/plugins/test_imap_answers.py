@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd_imap.answers import BODY, ORIGIN, Piece, arrival, fields, folders, named, number
-from gatewayd_imap.numbers import MAX_UID, Cursor, chunks, key, uid_of, uid_set
+from gatewayd_imap.uids import MAX_UID, Cursor, chunks, key, uid_of, uid_set
 
 UIDS = st.integers(1, MAX_UID)
 TEXT = st.text('abc (){}"\\[]<>0123', max_size=8).map(str.encode)

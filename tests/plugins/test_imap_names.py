@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatewayd import Action, PermanentError
 from gatewayd.config import yaml_documents
-from gatewayd_imap.names import in_quotes, in_yaml
+from gatewayd_imap.folder_names import in_quotes, in_yaml
 from tests.plugins.imap_script import Script, session
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from gatewayd.matching.operator_matching import OperatorMatching
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
-from gatewayd_csv import settling
+from gatewayd_csv import complete_files
 from gatewayd_csv.directory import Csv
 from gatewayd_csv.options import CsvOptions
 from tests.plugins.test_csv import write
@@ -380,7 +380,7 @@ def test_whatever_part_of_an_export_is_seen_first_nobody_of_the_whole_stays_out(
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_QUIET", "_QUIET_SHORTER"):
-            patch.setattr(settling, name, 0.0)
+            patch.setattr(complete_files, name, 0.0)
         files = CsvOptions.model_validate({"folder": str(tmp_path / "files")})
 
         class Kept(Csv):

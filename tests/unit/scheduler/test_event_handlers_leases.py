@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Lease, TransientError
-from gatewayd.runtime.clock import DAY
+from gatewayd.runtime.due_times import DAY
 from tests.patience import AT_ONCE
 from tests.unit.log import logged
 from tests.unit.supervised import House

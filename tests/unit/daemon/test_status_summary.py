@@ -9,8 +9,8 @@ import pytest
 
 from gatewayd import AccountHealth, DaemonHealth
 from gatewayd.daemon.alarms import Alarms
-from gatewayd.daemon.notify import Notifier
-from gatewayd.daemon.status_meter import StatusMeter
+from gatewayd.daemon.status_summary import StatusMeter
+from gatewayd.daemon.systemd import Notifier
 from gatewayd.runtime.metrics import Metrics
 from tests.unit.outbound import Post
 from tests.unit.supervised import until

@@ -1,4 +1,6 @@
-"""Due times by name: who is due next. Pure: no threads, no clock of its own; times are seconds of one monotonic clock."""
+"""Keep a queue of names by due time, and compute when visits and full comparisons are due. Pure: no threads, and no clock: times are
+seconds of one monotonic clock.
+"""
 
 from __future__ import annotations
 

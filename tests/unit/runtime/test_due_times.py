@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.clock import DAY, DueTimes, compare_in, full_visit_every, spread
+from gatewayd.runtime.due_times import DAY, DueTimes, compare_in, full_visit_every, spread
 
 JITTER = st.floats(0, 1)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

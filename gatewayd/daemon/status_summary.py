@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.daemon.alarms import Alarms
-    from gatewayd.daemon.notify import Notifier
+    from gatewayd.daemon.systemd import Notifier
     from gatewayd.errors import Fault
     from gatewayd.runtime.metrics import Metrics
 

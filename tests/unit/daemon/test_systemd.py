@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.systemd import Notifier
 from tests.patience import AT_ONCE
 
 if TYPE_CHECKING:
