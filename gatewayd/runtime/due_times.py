@@ -1,5 +1,5 @@
-"""Keep a queue of names by due time, and compute when visits and full comparisons are due. Pure: no threads, and no clock: times are
-seconds of one monotonic clock.
+"""Keep a queue of names by due time, and compute when visits and full comparisons are due. Pure: no threads, and no clock: times
+are seconds of one monotonic clock.
 """
 
 from __future__ import annotations
