@@ -40,18 +40,22 @@ def accept(config: Config) -> None:
     for group in _GROUPS:
         (root / group).mkdir(mode=0o700, exist_ok=True)
     plugins = _plugins(config)
+    touched = set()
     for path, raw in _sound(config, root, plugins):
         if raw != _held(path):
-            write_file(path, raw)
+            write_file(path, raw, sync_folder=False)
+            touched.add(path.parent)
     kept = {*config.digests, *plugins}
     gone = [path for group in _GROUPS for path in (root / group).iterdir() if f"{group}/{path.name}" not in kept]
     for path in gone:
         path.unlink(missing_ok=True)
+        touched.add(path.parent)
+    # Once for each folder: at the first start there may be a thousand accounts.
+    for folder in touched:
+        sync(folder)
     origin = str(config.folder).encode()
     if _held(root / ORIGIN) != origin:
         write_file(root / ORIGIN, origin)
-    for folder in {path.parent for path in gone}:
-        sync(folder)
 
 
 def was_accepted(state: Path) -> bool:

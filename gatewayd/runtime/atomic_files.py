@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["replace_file", "sync", "write_file"]
 
 
-def write_file(path: Path, raw: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
+def write_file(path: Path, raw: bytes, *, mode: int = 0o600, replace: bool = True, sync_folder: bool = True) -> None:
     """Write a file whole or not at all. Several processes may do so at once.
 
     ``mode`` are its rights, whatever the umask is. With ``replace=False`` a file that exists stays as it is.
+    With ``sync_folder=False`` its name is not on the disk until the caller has done ``sync`` with the folder, once for many files.
     Raises OSError; then the file is as it was.
     """
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -24,13 +25,14 @@ def write_file(path: Path, raw: bytes, *, mode: int = 0o600, replace: bool = Tru
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(raw)
+        sync(new)
         if replace:
-            replace_file(new, path)
+            new.replace(path)
         else:
-            sync(new)
             with suppress(FileExistsError):
                 # Unlike a rename, a link replaces no file.
                 os.link(new, path)
+        if sync_folder:
             sync(path.parent)
     finally:
         new.unlink(missing_ok=True)

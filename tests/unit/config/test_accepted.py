@@ -131,6 +131,18 @@ def test_only_what_changed_is_written(folder: Path, accepted: config.Config) -> 
     assert b"tower" in _copies(folder)["accounts/sales.yaml"]
 
 
+def test_a_folder_of_copies_is_synced_once_however_many_are_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(folder, {f"accounts/more-{number}.yaml": _SALES for number in range(20)})
+    running, synced = config.running(folder), list[Path]()
+    monkeypatch.setattr("os.fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink()))
+    config.accept(running)
+    accounts = running.state / "accepted" / "accounts"
+    assert sum(path.parent == accounts for path in synced) == 22
+    # A file that is in the folder when it is synced is on the disk with its name.
+    assert synced.count(accounts) == 1
+    assert synced.index(accounts) > max(index for index, path in enumerate(synced) if path.parent == accounts)
+
+
 def test_a_file_that_is_gone_is_gone(folder: Path, accepted: config.Config) -> None:
     (folder / "accounts" / "sales.yaml").unlink()
     running = config.running(folder, accepted)
