@@ -21,8 +21,8 @@ from gatewayd.api.roles import Command
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
-from gatewayd.registry.loading import where
 from gatewayd.runtime import gc_tuning
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,9 +24,9 @@ from gatewayd.outgoing.routing import Router
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
-from gatewayd.registry.loading import where
 from gatewayd.runtime.instance import Instance, enter, has_ended, prepare, running_daemons
 from gatewayd.runtime.threads import WorkerThreads
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ from gatewayd.cli import output
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.importing.mailboxes import distinct
 from gatewayd.registry.guarded_courier import open_courier
-from gatewayd.registry.loading import where
 from gatewayd.runtime.threads import WorkerThreads
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,8 +18,8 @@ from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.matching import MatchRequest, RawMail, provisional, senders, since
 from gatewayd.matching.tenancy import refused_by
-from gatewayd.registry.loading import where
 from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.registry.guarded_session import open_session
-from gatewayd.registry.loading import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

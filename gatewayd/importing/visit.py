@@ -31,7 +31,7 @@ from gatewayd.importing.rereading import Rereader
 from gatewayd.importing.sessions import VisitStopped
 from gatewayd.importing.settling import Settler
 from gatewayd.importing.values import Progress, VisitReport, VisitTools
-from gatewayd.registry.loading import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

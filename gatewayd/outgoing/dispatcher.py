@@ -16,12 +16,12 @@ from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.outgoing.destination_health import DestinationHealth
 from gatewayd.outgoing.destinations import DestinationPause, DestinationRun, changed_destinations, file_of, put_off_by_operators
 from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox, abandoned
-from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.bounded_pool import BoundedPool
 from gatewayd.runtime.events import Events
 from gatewayd.runtime.threads import WorkerThreads, started
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -24,7 +24,7 @@ from gatewayd.outgoing.policy import Policy
 from gatewayd.outgoing.result_committer import ResultCommitter
 from gatewayd.outgoing.values import DeliveryRound, DeliveryTools
 from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
-from gatewayd.registry.loading import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -34,7 +34,6 @@ __all__ = [
     "Registry",
     "Trials",
     "load",
-    "where",
 ]
 
 #: What is wrong with a single file that is in use although it is no longer there.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.importing.values import VisitReport
-from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.due_times import compare_in, spread
+from gatewayd.runtime.traces import where
 from gatewayd.scheduler.visit_runner import VisitOutcome
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.registry.loading import where
 from gatewayd.runtime.threads import WorkerThreads
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

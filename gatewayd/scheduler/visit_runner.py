@@ -11,9 +11,9 @@ from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.importing.values import VisitReport, VisitTools
 from gatewayd.importing.visit import visit
-from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.bounded_pool import PooledRun
+from gatewayd.runtime.traces import where
 from gatewayd.scheduler.account_state import WatchedSession
 from gatewayd.scheduler.session_closer import break_off
 

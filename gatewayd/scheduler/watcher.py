@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
-from gatewayd.registry.loading import where
 from gatewayd.runtime.due_times import DueTimes
 from gatewayd.runtime.threads import started
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -30,7 +30,7 @@ LOG.propagate = False
 LOG.addHandler(logging.NullHandler())
 
 _MOST = 20  # lines about one thing's parts
-#: The text that ``loading.where`` makes of an exception: class, text and place.
+#: The text that ``traces.where`` makes of an exception: class, text and place.
 _CLASS = re.compile(r"(\w*(?:Error|Exception|Warning|Exit|Expired|Failed|Lost|Interrupt|Iteration))(?::|\Z)")
 _PLACE = re.compile(r"\(([\w.+-]+:\d+)\)\Z")
 

@@ -10,6 +10,7 @@ import pytest
 from gatewayd.api.roles import Matcher, Transport
 from gatewayd.errors import PluginError
 from gatewayd.registry import loading
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,5 +134,5 @@ def test_an_error_is_placed_in_the_plugin_and_not_in_what_called_it_or_helped_it
     exec(compile(path.read_text(), path, "exec"), names)
     with pytest.raises(ModuleNotFoundError) as caught:
         names["work"]()
-    assert loading.where(caught.value).endswith("(mine.py:4)")
-    assert loading.where(ValueError("never raised")) == "ValueError: never raised"
+    assert where(caught.value).endswith("(mine.py:4)")
+    assert where(ValueError("never raised")) == "ValueError: never raised"
