@@ -106,7 +106,7 @@ class Watcher:
         return True
 
     def stuck(self, seconds: float) -> str | None:
-        """Return the name of a watch that has watched the thread for longer, against its contract; it should be aborted."""
+        """Return the name of a watch that has kept the thread for longer, against its contract; it should be aborted."""
         calling = self._calling
         return calling[0] if calling and time.monotonic() - calling[1] > seconds else None
 

@@ -222,7 +222,12 @@ class Csv(Directory):
                 ]
                 # Faults of single rows may be the cause, for example another encoding.
                 return self._unusable(found, faults, [text for text in new.faults if text.partition(":")[0] in lost][:_SOME])
-        replace_file(self._new, self._path)
+        try:
+            replace_file(self._new, self._path)
+        except OSError:
+            # A disk that is full may say so only now, and the index would keep it full.
+            self._new.unlink(missing_ok=True)
+            raise
         self.follow()
         return []
 

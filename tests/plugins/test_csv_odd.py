@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd import TransientError
 from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd_csv import complete_files
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
@@ -64,6 +66,25 @@ def test_a_file_that_may_be_read_again_is_read_though_it_has_not_changed(open_fo
     with as_nobody():
         assert directory.refresh() == []
     assert directory.persons({"carl@x.example"})
+
+
+def test_an_index_that_a_full_disk_has_no_room_for_after_all_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network drives and quotas often say so only when the file is synced."""
+    write(tmp_path / "acme", persons=PERSONS)
+    directory = csv_of(tmp_path / "acme", tmp_path / "state")
+    fsync = os.fsync
+
+    def full(number: int) -> None:
+        if Path(f"/proc/self/fd/{number}").readlink().suffix == ".new":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(TransientError, match="No space left on device"):
+            directory.refresh()
+    assert not [path for path in (tmp_path / "state").iterdir() if path.suffix != ".lock"]
+    assert directory.refresh() == []
 
 
 def test_an_index_that_is_broken_somewhere_holds_no_new_one_up(tmp_path: Path) -> None:
