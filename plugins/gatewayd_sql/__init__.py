@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from gatewayd import Store, hookimpl
+from gatewayd_sql.offer import SqlOffer
 
 
 @hookimpl
 def gatewayd_stores() -> Sequence[type[Store]]:
     """Offer ``sql``."""
-    from gatewayd_sql.store import Sql  # noqa: PLC0415  SQLAlchemy takes a third of a second to import
-
-    return [Sql]
+    return [SqlOffer]

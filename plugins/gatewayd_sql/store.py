@@ -13,7 +13,7 @@ from gatewayd_sql.filing import Filer
 from gatewayd_sql.health import Daemons
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
-from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.offer import SqlOffer
 from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.provisional import Provisionals
@@ -37,13 +37,11 @@ class Sql(
     Provisionals,
     Auditor,
     Accounts,
+    SqlOffer,
+    # By the base alone Python would not notice that a verb is missing.
     Store,
 ):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
-
-    kind = "sql"
-    Options = SqlOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
-    options: SqlOptions
 
     @property
     def url(self) -> str:
