@@ -8,8 +8,7 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -17,8 +16,10 @@ from pydantic import ValidationError
 
 from gatewayd import AuthError, ConfigError, Endpoint, GatewaydError, Secret, TransientError, socket_errors, tls_context
 from gatewayd.api.options import Options
-from gatewayd.api.regular_files import read_regular
 from tests.patience import AT_ONCE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Server(Endpoint, Options):
@@ -177,6 +178,7 @@ def test_what_is_no_host_is_told_in_words(host: str, says: str) -> None:
 
 # --- which mailbox ----------------------------------------------------------------------------------------------------
 
+
 STANDARD = {143, 993}
 
 
@@ -268,29 +270,3 @@ def test_P6_a_server_that_drips_when_it_is_asked_for_its_names_meets_a_deadline(
         assert time.monotonic() - began < AT_ONCE
         over.set()
         thread.join()
-
-
-# --- files that are none ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "missing", "endless"])
-def test_a_file_that_never_ends_or_is_none_keeps_nobody(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "secret"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    elif kind in {"device", "endless"}:
-        path = Path("/dev/zero" if kind == "endless" else "/dev/tty")
-    with pytest.raises(OSError, match=r"regular file|directory|No such|device"):
-        read_regular(path, 100)
-    with pytest.raises(AuthError):
-        Secret("file", str(path)).reveal()
-    with pytest.raises(ConfigError):
-        tls_context(path)
-
-
-def test_a_huge_file_is_read_as_far_as_it_may_be_one(tmp_path: Path) -> None:
-    with (tmp_path / "huge").open("wb") as file:
-        file.truncate(1 << 40)
-    assert read_regular(tmp_path / "huge", 1000) == b"\0" * 1000

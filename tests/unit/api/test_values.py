@@ -12,11 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import Audit, Tally
 from gatewayd.api import ledger, queries, values
 from gatewayd.api.spool import SpoolSource
 from gatewayd.api.values import KINDS, Action, Came, Contact, Kind, Link, Miss, Record, Rivals, decide
-from gatewayd.message.values import Address
 
 VALUES = [
     value
@@ -24,8 +22,8 @@ VALUES = [
     for _, value in inspect.getmembers(room, dataclasses.is_dataclass)
     if value.__module__ == room.__name__
 ]
-records = st.builds(Record, kind=st.sampled_from(KINDS), id=st.sampled_from("123"), label=st.text(max_size=3))
 
+records = st.builds(Record, kind=st.sampled_from(KINDS), id=st.sampled_from("123"), label=st.text(max_size=3))
 
 #: What goes between processes in great numbers: with slots, a frozen value pickles by lines of Python.
 TRAVELLERS = {"Address", "Attachment", "FilingFault", "Follows", "Link", "Miss", "Part", "Record", "Rivals"}
@@ -56,11 +54,6 @@ def test_an_action_is_read_again_as_it_was_written(text: str) -> None:
     assert Action.parse(str(action)) == action
 
 
-def test_an_address_reads_as_people_write_it() -> None:
-    assert str(Address(name="Anna", email="anna@example.com")) == "Anna <anna@example.com>"
-    assert str(Address(name="", email="anna@example.com")) == "anna@example.com"
-
-
 def test_a_record_has_its_further_columns() -> None:
     record = Record(kind="reservation", id="R9", label="Rome", fields=(("code", "B-756"), ("agent", "Nord")))
     assert (record.get("code"), record.get("agent"), record.get("price")) == ("B-756", "Nord", "")
@@ -69,22 +62,6 @@ def test_a_record_has_its_further_columns() -> None:
 
 def test_kinds_are_those_of_the_type() -> None:
     assert get_args(Kind) == KINDS
-
-
-@given(*[st.builds(Tally, **dict.fromkeys(Tally.__dataclass_fields__, st.integers(0, 9)))] * 2)
-def test_tallies_sum_field_by_field(one: Tally, other: Tally) -> None:
-    summed = dataclasses.astuple(one + other)
-    assert summed == tuple(map(sum, zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)))
-    assert one + Tally() == one
-
-
-def test_P1_custody_is_proven_only_where_nothing_is_unknown_or_damaged() -> None:
-    def audit(*, unknown: tuple[str, ...] = (), damaged: tuple[str, ...] = ()) -> Audit:
-        return Audit(folder="INBOX", states={"filed": 1}, unknown=unknown, gone=5, damaged=damaged)
-
-    assert audit().proven
-    assert not audit(unknown=("7:1",)).proven
-    assert not audit(damaged=("7:1",)).proven
 
 
 def test_what_came_does_not_show_its_digest() -> None:

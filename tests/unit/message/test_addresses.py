@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd.message.addresses import address_list
-from gatewayd.message.lexing import comments, uncommented
+from gatewayd.message.lexing import uncommented
 from gatewayd.message.mail import BytesSource, parse
 from tests.unit.linear import assert_linear, peak
 
@@ -195,6 +195,7 @@ def test_comments_are_no_part_of_an_address(value: str, found: list[tuple[str, s
 
 # --- properties -------------------------------------------------------------------------------------------------------
 
+
 HOSTILE = st.lists(
     st.sampled_from(
         ["a@b.c", "boss@x", "Anna", '"', "<", ">", "(", ")", ",", ";", ":", "@", ".", " ", "\t", "\\", "=?utf-8?q?", "?=", "=40", "[mailto:", "]", "=?utf-8?q?boss=40acme.example?=", "=?utf-8?b?YUBi?=", "Š", "à", "\u202e", "\xa0", "\x85", "a b", "'"]
@@ -232,8 +233,11 @@ def test_whatever_an_encoded_word_holds_it_gives_no_address(content: str, encodi
 
 
 NAMES = st.text(alphabet=st.characters(codec="utf-8", categories=["L", "N", "Zs", "P"], exclude_characters="\x85"), max_size=20)
+
 LOCALS = st.from_regex(r"[a-z0-9!#$%&'*+/^_`{|}~-]{1,8}(\.[a-z0-9]{1,5}){0,2}", fullmatch=True)
+
 DOMAINS = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,4})?(\.[a-z]{2,6}){1,2}", fullmatch=True)
+
 PEOPLE = st.tuples(NAMES, st.builds("{}@{}".format, LOCALS, DOMAINS))
 
 
@@ -257,37 +261,6 @@ def test_any_list_is_borne(value: str) -> None:
 def test_hostile_lists_take_linear_time(unit: str) -> None:
     assert_linear(lambda text: address_list(text, 1000), unit)
     assert_linear(uncommented, unit)
-
-
-# --- comments ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "rest"),
-    [
-        ("a(b)c", "a c"),
-        ("a(b(c)d)e", "a e"),
-        (r"a(b\)c)d", "a d"),
-        ('a"(b)"c', 'a"(b)"c'),
-        ('a("b)c', "a c"),
-        ("a(b", "a(b"),
-        ("a)b", "a)b"),
-        ("a(b)(c)d", "a  d"),
-        ('a"b(c)d', 'a"b d'),
-        ("", ""),
-    ],
-)
-def test_comments_nest_and_are_quoted(value: str, rest: str) -> None:
-    assert uncommented(value) == rest
-
-
-@given(st.text(alphabet='()\\"a ', max_size=60))
-def test_comments_lie_behind_each_other_and_are_closed(value: str) -> None:
-    at = 0
-    for start, end in comments(value):
-        assert at <= start < end <= len(value)
-        assert (value[start], value[end - 1]) == ("(", ")")
-        at = end
 
 
 def test_the_first_address_is_the_sender() -> None:

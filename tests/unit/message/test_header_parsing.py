@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import TYPE_CHECKING
 
-from gatewayd.importing.anchoring import AnchorHeaders
+import pytest
+
 from gatewayd.message.header_parsing import ids, split_head
-from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.testing.messages import booking_messages
 from tests.unit.linear import assert_linear
+from tests.unit.message.views import read
 from tests.unit.mime_made import many, message, one
 
+if TYPE_CHECKING:
+    from gatewayd.message.mail import Mail
+
 FROM = "From: Anna <a@x.example>\r\nSubject: B-756\r\nMessage-ID: <1@x.example>\r\n"
-
-
-def read(text: str | bytes) -> Mail:
-    return parse(BytesSource(text if isinstance(text, bytes) else text.encode("latin-1")))
 
 
 def is_whole(mail: Mail, text: str = "body\n") -> None:
@@ -116,6 +114,7 @@ def test_hostile_ids_take_linear_time(unit: str) -> None:
 
 # --- 10: line ends ----------------------------------------------------------------------------------------------------
 
+
 TREE = many("mixed", one("text/plain", "first\r\nline"), many("alternative", one("text/html", "<p>second")), one("application/pdf", "aGVsbG8=", "Content-Transfer-Encoding: base64"))  # fmt: skip
 
 
@@ -174,47 +173,8 @@ def test_soft_line_breaks_are_read_whatever_ends_the_line(body: str, text: str) 
     assert mail.text == text
 
 
-@pytest.mark.parametrize(
-    ("body", "data"),
-    [
-        ("NzU2", b"756"),
-        ("NzU2IA", b"756 "),
-        ("NzU2IA=", b"756 "),
-        ("NzU2IA===", b"756 "),
-        ("NzU2I", b"756"),
-        ("NzU2=IA==", b"756 "),
-        ("=NzU2", b"756"),
-        ("N=zU2", b"756"),
-        ("Nz\rU2\r", b"756"),
-        ("N z U 2", b"756"),
-        ("NzU2-!NzU2", b"756756"),
-        ("NzU2IA==\r\n-- \r\nfooter of a list", b"756 "),
-        ("====", b""),
-        ("", b""),
-    ],
-)
-def test_base64_is_read_whatever_its_padding_and_its_size_is_exact(body: str, data: bytes) -> None:
-    mail = read(f"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n{body}")
-    assert (b"".join(mail.attachment(0)), mail.attachments[0].size) == (data, len(data))
-
-
-ENCODINGS = st.sampled_from(["base64", "quoted-printable", "x-uuencode", "7bit", "8bit", "binary", "x-odd"])
-
-
-@given(st.text(alphabet="AZaz09+/=\r\n \t-_!`#M~", max_size=300), ENCODINGS)
-def test_the_size_of_any_attachment_is_exact(body: str, encoding: str) -> None:
-    mail = read(f"Content-Type: application/pdf\r\nContent-Transfer-Encoding: {encoding}\r\n\r\nbegin 644 x\r\n{body}")
-    assert mail.attachments[0].size == len(b"".join(mail.attachment(0)))
-
-
-def test_the_size_of_a_large_attachment_is_exact() -> None:
-    line = b"QUJD" * 19 + b"\r\n"
-    for body in (line * 30_000, line * 15_000 + b"=" + line * 15_000, line * 30_000 + b"QQ==\r\n", line * 20_000 + b"QQ==" + line):
-        mail = read(b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body)
-        assert mail.attachments[0].size == sum(map(len, mail.attachment(0)))
-
-
 # --- 9: a boundary used twice -----------------------------------------------------------------------------------------
+
 
 BEHIND = "it has parts behind the end of its parts"
 
@@ -246,10 +206,3 @@ def test_parts_behind_an_end_are_shown_and_told(raw: str, text: str, attached: i
         attached,
     )
     assert list(mail.faults) == faults
-
-
-def test_P8_of_a_head_without_end_the_first_lines_are_read() -> None:
-    known = b"Message-ID: <1@x.example>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\n"
-    assert AnchorHeaders.of(b"X: y\r\n" * 400 + known).mark
-    assert AnchorHeaders.of(b"X: y\r\n" * 500 + known) == AnchorHeaders()
-    assert AnchorHeaders.of(b"\r" * 500 + known) == AnchorHeaders()

@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from email import encoders, message_from_bytes
-from email.message import EmailMessage
-from email.mime.base import MIMEBase
-from email.mime.multipart import MIMEMultipart
+from email import message_from_bytes
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.message.body import parts_of
-from gatewayd.message.mail import BytesSource, Mail, _view, anchor, parse
-from gatewayd.message.values import CHUNK, Address
+from gatewayd.message.mail import BytesSource, Mail, anchor, parse
+from gatewayd.message.values import Address
 from gatewayd.testing.messages import booking_messages, malformed_messages, person
+from tests.unit.message.views import built, check, view
 
 MALFORMED = list(malformed_messages(1))
-
-
-def view(raw: bytes) -> Mail:
-    """Parse without the net that would hide a defect of the parser."""
-    return _view(BytesSource(raw), 0, None)
 
 
 def header(line: str) -> Mail:
     return view(line.encode("latin-1") + b"\r\n\r\nbody\r\n")
 
 
-def check(mail: Mail, raw: bytes) -> None:
-    """What is true of every view, whatever the message."""
-    assert b"".join(mail.raw()) == raw
-    assert pickle.loads(pickle.dumps(mail)) == mail
-    strings = [mail.subject, mail.message_id, mail.text, *mail.references, *mail.faults, mail.anchor]
-    strings += [text for pair in mail.headers for text in pair]
-    strings += [text for one in (*mail.from_, *mail.to, *mail.cc) for text in (one.name, one.email)]
-    strings += [text for part in parts_of(mail.body) for text in (part.type, part.encoding, part.charset)]
-    strings += mail.notes
-    for number, one in enumerate((*mail.attachments, *mail.inline)):
-        strings += [one.name, one.type, one.part.encoding, one.part.charset]
-        assert 0 < len(one.name) <= 255
-        assert not set(one.name) & set("/\\\0\r\n")
-        size = 0
-        for piece in mail.attachment(number):
-            assert len(piece) <= CHUNK
-            size += len(piece)
-        assert one.size == size
-    together = "\n".join(strings)
-    assert "\0" not in together
-    assert json.loads(json.dumps(together.encode().decode())) == together
-    assert mail.sent_at is None or mail.sent_at.tzinfo is UTC
-    assert len(mail.headers) <= 1000
-    assert len(mail.attachments) <= 500
-
-
 # --- honest mail ------------------------------------------------------------------------------------------------------
-
-
-def built() -> EmailMessage:
-    message = EmailMessage()
-    message["Message-ID"] = "<1@tours.example>"
-    message["Date"] = "Mon, 05 Jan 2026 10:00:00 +0100"
-    message["From"] = "Jürgen Müller <j@agency.example>"
-    message["To"] = 'a@b.example, "Doe, Jane" <c@d.example>, undisclosed:;'
-    message["Cc"] = "Řehoř <r@e.example>"
-    message["Subject"] = "Buchung 756 für Größe " + "ä" * 80
-    message["References"] = "<0@tours.example> <x@y>"
-    message["In-Reply-To"] = "<0@tours.example>"
-    message.set_content("Grüße 756\n", charset="iso-8859-1")
-    message.add_alternative("<p>Grüße <b>757</b></p>", subtype="html")
-    message.add_attachment(b"%PDF" * 1000, maintype="application", subtype="pdf", filename="Größe.pdf")
-    return message
 
 
 def test_an_honest_mail_is_read_in_all_its_fields() -> None:
@@ -127,94 +76,6 @@ def test_P8_text_is_bounded() -> None:
     assert len(view(b"Subject: x\r\n\r\n" + b"a" * (2 << 20)).text) == 1 << 20
     parts = b"--b\r\n\r\n" + b"a" * 700_000 + b"\r\n"
     assert len(view(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts * 3).text) == (1 << 20) + 2
-
-
-@given(
-    st.lists(
-        st.tuples(st.binary(max_size=2000), st.text(max_size=40), st.sampled_from(["base64", "quoted-printable", "7bit"])),
-        max_size=5,
-    ),
-    st.sampled_from([b"\n", b"\r\n"]),
-)
-def test_attachments_come_back_as_the_standard_library_s(files: list[tuple[bytes, str, str]], ends: bytes) -> None:
-    message = MIMEMultipart()
-    for data, name, encoding in files:
-        part = MIMEBase("application", "octet-stream")
-        part.set_payload(data)
-        if encoding == "base64":
-            encoders.encode_base64(part)
-        elif encoding == "quoted-printable":
-            encoders.encode_quopri(part)
-        else:
-            part.set_payload(data.hex())
-            part["Content-Transfer-Encoding"] = "7bit"
-        part.add_header("Content-Disposition", "attachment", filename=("utf-8", "", name))
-        message.attach(part)
-    raw = message.as_bytes().replace(b"\n", ends)
-    mail = view(raw)
-    check(mail, raw)
-    if files:
-        theirs = [part.get_payload(decode=True) for part in list(message_from_bytes(raw).walk())[1:]]
-        assert [b"".join(mail.attachment(number)) for number in range(len(mail.attachments))] == theirs
-        ours = [(data, encoding) for data, _, encoding in files]
-        for (data, encoding), attachment, decoded in zip(ours, mail.attachments, theirs, strict=True):
-            if encoding == "base64":
-                assert decoded == data
-                assert attachment.size == len(data)
-
-
-def test_there_is_no_attachment_of_a_number_that_is_not_listed() -> None:
-    mail = parse(BytesSource(built().as_bytes()))
-    for number in (1, -1):
-        with pytest.raises(IndexError):
-            mail.attachment(number)
-
-
-# --- what is an attachment, and its name ------------------------------------------------------------------------------
-
-
-def part(lines: str) -> Mail:
-    head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n"
-    return view(f"{head}{lines}\r\n\r\nx\r\n--b--".encode("latin-1"))
-
-
-@pytest.mark.parametrize(
-    ("lines", "name"),
-    [
-        ("Content-Disposition: attachment; filename=a.txt", "a.txt"),
-        ("Content-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment", "a.txt"),
-        ("Content-Disposition: attachment", "attachment-1.txt"),
-        ("Content-Type: application/pdf", "attachment-1.pdf"),
-        ("Content-Type: application/x-unheard-of", "attachment-1.bin"),
-        ("Content-Type: image/png\r\nContent-ID: <logo>", "attachment-1.png"),
-        ("Content-Type: message/rfc822", "message.eml"),
-        (
-            "Content-Type: application/pdf; name=type.pdf\r\nContent-Disposition: attachment; filename=disposition.pdf",
-            "disposition.pdf",
-        ),
-        ('Content-Disposition: attachment; filename="../../etc/passwd"', ".._.._etc_passwd"),
-        (r'Content-Disposition: attachment; filename="C:\\dir\\x.exe"', "C:_dir_x.exe"),
-        ('Content-Disposition: attachment; filename=".."', "attachment-1.txt"),
-        ('Content-Disposition: attachment; filename=""', "attachment-1.txt"),
-        ('Content-Disposition: attachment; filename="a\0b.pdf"', "a\ufffdb.pdf"),
-        ("Content-Disposition: attachment; filename*=utf-8''%E2%80%AEfdp.exe", "fdp.exe"),
-        ("Content-Disposition: attachment; filename*=utf-8''%E2%80%8Ba.exe", "_a.exe"),
-        (f"Content-Disposition: attachment; filename={'x' * 300}.pdf", "x" * 251 + ".pdf"),
-        (f"Content-Disposition: attachment; filename={'x' * 300}", "x" * 255),
-        (f"Content-Disposition: attachment; filename=x.{'y' * 300}", "x." + "y" * 253),
-    ],
-)
-def test_attachments_have_a_name_that_can_be_shown(lines: str, name: str) -> None:
-    mail = part(lines)
-    assert [one.name for one in mail.attachments] == [name]
-    assert mail.text == "text"
-
-
-def test_text_without_a_name_is_no_attachment() -> None:
-    assert part("Content-Type: text/plain").text == "text\nx"
-    assert part("Content-Type: text/html").attachments == ()
-    root = view(b"Content-Type: text/plain; name=a.txt\r\n\r\nx")
-    assert (root.attachments, root.text) == ((), "x")
 
 
 # --- addresses, dates, ids --------------------------------------------------------------------------------------------
@@ -335,6 +196,7 @@ def test_references_are_listed_once_oldest_first() -> None:
 
 
 # --- anchor -----------------------------------------------------------------------------------------------------------
+
 
 FOUR = [
     b"Message-ID: <1@x>",
@@ -465,6 +327,7 @@ def test_any_damage_to_honest_mail_makes_a_view(number: int, damage: list[tuple[
 
 
 # --- the shared messages ----------------------------------------------------------------------------------------------
+
 
 HONEST = list(booking_messages(40, 9))
 
