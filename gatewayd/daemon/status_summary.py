@@ -102,4 +102,5 @@ class StatusMeter:
         ours = [one for one in healths if one.account in known]
         # Visits of a daemon that was killed do not go on.
         self._metrics.told([one if one.holder in living else replace(one, working_since=None) for one in ours], lengths)
-        self._faulty = sum(bool(one.error) for one in ours)
+        # An account whose file is faulty is named by its file.
+        self._faulty = sum(bool(one.error) for one in ours if one.account in self._accounts)

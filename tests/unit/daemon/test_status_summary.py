@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from gatewayd import AccountHealth, DaemonHealth
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.status_summary import StatusMeter
 from gatewayd.daemon.systemd import Notifier
+from gatewayd.errors import Fault
 from gatewayd.runtime.metrics import Metrics
 from tests.unit.outbound import Post
 from tests.unit.supervised import until
@@ -33,6 +36,29 @@ def test_P10_a_daemon_that_was_killed_visits_nothing_any_more(tmp_path: Path, ow
         until(lambda: _value(metrics, "gatewayd_oldest_visit_seconds") >= least and _value(metrics, "gatewayd_accounts") == 1)
         assert _value(metrics, "gatewayd_oldest_visit_seconds") < least + 600
         measuring.close()
+
+
+def test_an_account_whose_file_is_faulty_is_named_once(tmp_path: Path) -> None:
+    """The daemon says so of the account, too; the file was named, and the account was counted beside it."""
+    with Post(tmp_path) as post, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        post.account()
+        post.store.tell([AccountHealth(account="new", holder="living", condition="faulty", error="its file is faulty")])
+        metrics = Metrics(version="1")
+        measuring = StatusMeter(post.store, metrics, Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")}), Alarms())
+        measuring.apply(post.config(), [Fault(file="accounts/new.yaml", what="missing key 'kind'")], frozenset())
+        said = [systemd.recv(1000)]
+        systemd.setblocking(False)
+
+        def measured() -> bool:
+            measuring.look()
+            with suppress(BlockingIOError):
+                said.append(systemd.recv(1000))
+            return len(said) > 1
+
+        until(measured)
+        measuring.close()
+        assert set(said) == {b"STATUS=1 account, faulty: accounts/new.yaml"}
 
 
 def _value(metrics: Metrics, name: str) -> float:
