@@ -91,7 +91,8 @@ def merged(app: App, viewers: Sequence[Viewer], query: Query) -> tuple[list[Fili
 def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
     """Print filings as lines of JSON or as a table."""
     if as_json:
-        output.json_line(*map(filing_row, listed))
+        for filing in listed:
+            output.json_line(filing_row(filing))
         return
     rows = [
         (

@@ -61,7 +61,8 @@ def _list(app: App, /, *, asker: Asker, as_json: bool, states: Sequence[Delivery
     found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, more)), key=lambda one: -one.id)
     listed = found[: query.limit]
     if as_json:
-        output.json_line(*map(delivery_row, listed))
+        for one in listed:
+            output.json_line(delivery_row(one))
         return
     if not listed:
         output.note("No deliveries.")

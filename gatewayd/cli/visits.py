@@ -221,8 +221,8 @@ def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> b
             failed = True
             output.error(error, account=account.name)
     if as_json:
-        keys = ({"account": name, "folder": folder, **output.fields(one, "key", "size", "arrival")} for name, folder, one in new)
-        output.json_line(*keys)
+        for name, folder, one in new:
+            output.json_line({"account": name, "folder": folder, **output.fields(one, "key", "size", "arrival")})
         return failed
     rows = [
         (name, folder, one.key, "" if one.size is None else str(one.size), output.minute(one.arrival)) for name, folder, one in new

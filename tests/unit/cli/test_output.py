@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from gatewayd import Attachment, ConfigError, FilingFault, FilingView, LinkView, Part, PermanentError, RivalView, filing_row
 from gatewayd.cli import output
-from gatewayd.cli.mail import _write
+from gatewayd.cli.mail import _write, print_filings
 from gatewayd.errors import Fault
 
 if TYPE_CHECKING:
@@ -252,3 +253,15 @@ def test_a_file_that_does_not_become_whole_is_taken_away(tmp_path: Path) -> None
     with pytest.raises(PermanentError, match=r"old\.eml can't be written: File exists"):
         _write(iter([b"new"]), tmp_path / "old.eml")
     assert (tmp_path / "old.eml").read_bytes() == b"old"
+
+
+def test_P8_of_a_long_list_one_line_of_json_at_a_time_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+
+    def listed() -> Iterator[FilingView]:
+        for number in range(3):
+            yield replace(FILING, id=number)
+            printed.append(json.loads(capsys.readouterr().out)["id"])
+
+    print_filings(listed(), as_json=True)
+    assert printed == [0, 1, 2]
