@@ -20,7 +20,7 @@ from gatewayd.config import schema
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.importing.mailboxes import taken
 from gatewayd.message.mail import BytesSource
-from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -14,7 +14,7 @@ from gatewayd.cli import output
 from gatewayd.cli.params import json_option
 from gatewayd.cli.rereading import reread
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
-from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from gatewayd.cli import output
 from gatewayd.cli.mail import KINDS
 from gatewayd.cli.params import Asker, json_option
 from gatewayd.config.faults import hint
-from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

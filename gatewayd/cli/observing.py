@@ -9,10 +9,10 @@ from gatewayd import __version__
 from gatewayd.cli import output
 from gatewayd.daemon.event_reporting import EventReporter
 from gatewayd.daemon.observers import Observers
-from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.registry.loading import OBSERVERS
 from gatewayd.runtime.events import Events
 from gatewayd.runtime.metrics import Metrics
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

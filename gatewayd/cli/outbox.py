@@ -13,7 +13,7 @@ from gatewayd.cli.observing import observed
 from gatewayd.cli.params import ID, Asker, all_operators_option, json_option, limit_option, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox
-from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,8 +22,8 @@ from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
 from gatewayd.importing.values import VisitTools
 from gatewayd.importing.visit import visit
-from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.runtime.events import Events
+from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

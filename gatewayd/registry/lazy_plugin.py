@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.registry.offers import offered
+from gatewayd.runtime.standard_output import standard_output_kept
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from gatewayd.registry.discovery import FoundPlugin
     from gatewayd.registry.offers import PluginOffers
     from gatewayd.registry.trial import TrialResult
 
-__all__ = ["LazyPlugin", "imported", "standard_output_kept"]
-
-
-@contextmanager
-def standard_output_kept() -> Iterator[None]:
-    """Let what is printed go to standard error: what a command says is no plugin's to add to."""
-    sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:
-        # There is none.
-        yield
-        return
-    try:
-        os.dup2(2, 1)
-        # Where it does not go by the file, as in a test.
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+__all__ = ["LazyPlugin", "imported"]
 
 
 def imported(found: FoundPlugin) -> PluginOffers:
