@@ -17,7 +17,7 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from itertools import count
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-__all__ = ["FoundPlugin", "ImportedPlugin", "PluginFile", "installed", "single", "singles"]
+__all__ = ["FoundPlugin", "PluginFile", "installed", "single", "singles"]
 
 _NOW = count()
 #: How many modules of one single file are kept importable: the code that runs, and the code before it.
@@ -52,17 +52,6 @@ class PluginFile:
     def fingerprint(self) -> str:
         """SHA-256 of the code."""
         return hashlib.sha256(self.code).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedPlugin:
-    """A plugin that was imported."""
-
-    plugin: object
-    #: SHA-256 over its source.
-    fingerprint: str
-    #: None for an installed one.
-    file: PluginFile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +89,12 @@ class FoundPlugin:
             return loader is not None and loader.file == self.file
         return self.module.partition(":")[0].strip() in sys.modules
 
-    def load(self) -> ImportedPlugin:
-        """Import it. Raises whatever the plugin raises."""
+    def load(self) -> object:
+        """Import it, and return the module or object that has its hooks. Raises whatever the plugin raises."""
         if self.file is not None:
             return _import_file(self.file)
-        # An attribute behind a colon is what an entry point may name, too.
-        plugin = EntryPoint(self.name, self.module, hookspecs.PROJECT).load()
-        return ImportedPlugin(plugin=plugin, fingerprint=self.fingerprint)
+        # An entry point may name an attribute of a module, after a colon.
+        return EntryPoint(self.name, self.module, hookspecs.PROJECT).load()
 
 
 def installed() -> Iterator[FoundPlugin]:
@@ -135,12 +123,12 @@ def singles(folder: Path | None) -> Iterator[FoundPlugin]:
 
 
 def single(file: PluginFile) -> FoundPlugin:
-    """Return a single-file plugin that was read before."""
+    """Return the plugin of a single file that was read before."""
     return FoundPlugin(name=file.path.stem, source=str(file.path), path=file.path, file=file)
 
 
 def _read(path: Path) -> bytes:
-    """Return a file's content; raises OSError where it is none, or too large."""
+    """Return a file's content; raises OSError if it is no regular file, or too large."""
     code = read_regular(path, _LARGEST + 1)
     if len(code) > _LARGEST:
         raise OSError(errno.EFBIG, f"it is larger than {_LARGEST >> 20} MiB")
@@ -202,48 +190,41 @@ class _Loader(importlib.abc.SourceLoader):
         return self.file.code
 
 
-def _import_file(file: PluginFile) -> ImportedPlugin:
-    imported = partial(ImportedPlugin, fingerprint=file.fingerprint, file=file)
+def _import_file(file: PluginFile) -> ModuleType:
     name = _module(file)
     loader = _loader(sys.modules.get(name))
     if loader and loader.file == file:
         loader.used = next(_NOW)
-        return imported(plugin=sys.modules[name])
+        return sys.modules[name]
     loader = _Loader(file)
     spec = importlib.machinery.ModuleSpec(name, loader, origin=str(file.path))
-    # So that the module knows its ``__file__``.
+    # So that the module has a ``__file__``.
     spec.has_location = True
     module = importlib.util.module_from_spec(spec)
-    # What a module defines is found by its module's name, while it runs as well.
+    # While it runs, what it defines is looked up by its module's name already.
     sys.modules[name] = module
     try:
-        _show(file)
+        _show_source(file)
         loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
-    _forget(file.path)
-    return imported(plugin=module)
+    others = ((name, _loader(module)) for name, module in list(sys.modules.items()))
+    versions = {name: one for name, one in others if one and one.file.path == file.path}
+    for old in sorted(versions, key=lambda name: versions[name].used)[:-_KEPT]:
+        del sys.modules[old]
+    return module
 
 
-def _show(file: PluginFile) -> None:
-    """Let who looks at source, as pydantic does for descriptions, see what runs and not what lies on the disk by then."""
-    # What is no text is a fault when it is compiled, with its place.
+def _show_source(file: PluginFile) -> None:
+    """Let readers of source, such as pydantic for descriptions of fields, see the code that runs, whatever the disk has by then."""
+    # Code that can't be decoded fails when it is compiled, with its position.
     with suppress(SyntaxError, UnicodeDecodeError):
         lines = importlib.util.decode_source(file.code).splitlines(keepends=True)
-        # Without a time, so that nothing is compared with the disk.
+        # Without a time, it is not compared with the file on the disk.
         linecache.cache[str(file.path)] = (len(file.code), None, lines, str(file.path))
 
 
 def _loader(module: ModuleType | None) -> _Loader | None:
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     return loader if isinstance(loader, _Loader) else None
-
-
-def _forget(path: Path) -> None:
-    """Let all but the newest modules of a file be forgotten."""
-    modules = {
-        name: loader for name, module in list(sys.modules.items()) if (loader := _loader(module)) and loader.file.path == path
-    }
-    for name in sorted(modules, key=lambda name: modules[name].used)[:-_KEPT]:
-        del sys.modules[name]

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 def _verdict(task: TrialTask) -> TrialResult:
     marks = ProcessState()
     try:
-        found = offered(task.found.name, task.found.load().plugin)
+        found = offered(task.found.name, task.found.load())
     except BaseException as error:  # noqa: BLE001  whatever a plugin raises is its own fault
         return _refused(error)
     changed = marks.changed(task.found.module.partition(":")[0].partition(".")[0] or SINGLE)
