@@ -18,7 +18,7 @@ from gatewayd.testing.servers.smtp import SmtpServer
 from gatewayd_smtp.client import stuffed
 from tests.patience import LONG
 from tests.plugins.smtp_site import courier, parcel
-from tests.unit.outgoing.test_forward_mime import original
+from tests.unit.outgoing.forwards import original
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

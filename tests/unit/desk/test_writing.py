@@ -3,122 +3,20 @@
 from __future__ import annotations
 
 import email
-import io
-import zipfile
 from dataclasses import replace
 from email import policy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, PermanentError, Query, Transport, Viewer
-from gatewayd.api.endpoint import Endpoint
-from gatewayd.api.options import Secret
-from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
+from gatewayd import PermanentError, Query
+from gatewayd.config import OperatorConfig
 from gatewayd.config.models.account import SenderBlock
-from gatewayd.desk import NewMail, PreparedMail, Writer
-from gatewayd.desk.composing.writing import AttachedFile
-from gatewayd.message.message_ids import Signer, reference
-from gatewayd.testing import make_record
-from gatewayd.testing.contracts.custodian import Custodian, make_filing
-from tests.unit.kernel import Gateway
+from gatewayd.message.message_ids import reference
+from tests.unit.desk.desks import ACME, IRINA, MAIL, World, login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from gatewayd.desk import SentMail
-
-ACME, IRINA = Viewer(operator="acme"), Viewer(operator="acme", users=("irina",))
-NORD = make_record("customer", "C1", "Nord GmbH")
-WHERE = {name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["from", "match", "cc", "bcc", "docx", "max_bytes"], 7)}
-SENDS = SendConfig.model_validate({"from": {"name": "Acme Tours", "address": "desk@acme.example"}, "system": True})
-NEW_MAIL = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
-
-
-class Login(Transport.Options, Endpoint):
-    """What an account that imports logs in with."""
-
-
-def login(username: str) -> Login:
-    return Login.model_construct(host="localhost", username=username, password=Secret(by="env", name="X"))
-
-
-ACCOUNTS = {
-    one.name: one
-    for one in (
-        AccountConfig(
-            name="acme-out", kind="smtp", operators=("acme",), options=Transport.Options(), sends=SENDS, sends_lines=WHERE
-        ),
-        AccountConfig(name="main", kind="imap", operators=("acme",), options=login("Reservations@acme.example")),
-        AccountConfig(name="irina", kind="imap", operators=("acme",), user="irina", options=login("irina")),
-        AccountConfig(
-            name="other-out",
-            kind="smtp",
-            operators=("globetrot",),
-            options=Transport.Options(),
-            sends=SendConfig.model_validate({"from": {"address": "otto@nord.example"}, "system": True}),
-            sends_lines=WHERE,
-        ),
-    )
-}
-OPERATORS = {"acme": OperatorConfig(name="acme", users={"irina": UserConfig(name="Mari, Irina", email="irina@acme.example")})}
-MAIL = (
-    b"Message-ID: <2@nord.example>\r\nReferences: <1@nord.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n"
-    b"From: =?utf-8?q?M=C3=BCller=2C_Anna?= <anna@nord.example>\r\n"
-    b"To: reservations@acme.example, Otto <otto@nord.example>, irina@acme.example, desk@ACME.example\r\n"
-    b"Cc: cc@nord.example, anna@nord.example, m\xc3\xbcller@nord.example, junk\r\nSubject: RE: AW: Rome\r\n\r\nWhen?\r\n"
-)
-
-
-class World:
-    """A desk over a real store, with accounts that a test may change."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.desk, self.store = gateway.desk, gateway.store
-        self.signer = Signer(b"k" * 32)
-        self.accounts, self.operators = dict(ACCOUNTS), dict(OPERATORS)
-        self.main = Custodian.of(gateway.store, "main")
-
-    @property
-    def writer(self) -> Writer:
-        return Writer(desk=self.desk, signer=self.signer, operators=self.operators, accounts=self.accounts)
-
-    def allow(self, lines: Mapping[str, str] = WHERE, **changed: Any) -> None:
-        account = self.accounts["acme-out"]
-        self.accounts["acme-out"] = replace(account, sends=SENDS.model_copy(update=changed), sends_lines=lines)
-
-    def file(self, raw: bytes = MAIL, key: str = "1", owner: str | None = None) -> int:
-        return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
-
-    def prepared(self, **changed: Any) -> PreparedMail:
-        return self.writer.new_mail(ACME, replace(NEW_MAIL, **changed), who="anna")
-
-    def send(self, **changed: Any) -> SentMail:
-        return self.desk.send(self.prepared(**changed))
-
-    def refusal(self, **changed: Any) -> PermanentError:
-        before = self.deliveries()
-        with pytest.raises(PermanentError) as caught:
-            self.send(**changed)
-        assert self.deliveries() == before
-        return caught.value
-
-    def reply(self, mail_id: int, viewer: Viewer = ACME, *, to_all: bool = False, **changed: Any) -> PreparedMail:
-        new_mail = NewMail(**{"text": "In May.\n", **changed})
-        return self.writer.reply(viewer, mail_id, new_mail, who="anna", to_all=to_all)
-
-    def deliveries(self, viewer: Viewer = IRINA) -> list[DeliveryView]:
-        return list(self.store.deliveries(viewer, DeliveryQuery()))
-
-    def filing(self, mail_id: int, viewer: Viewer = ACME) -> FilingView:
-        return self.desk.get(viewer, mail_id)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with Gateway(tmp_path) as gateway:
-        yield World(gateway)
+    from gatewayd.desk import PreparedMail
 
 
 def to(prepared: PreparedMail) -> tuple[str, ...]:
@@ -165,15 +63,6 @@ def test_preparing_writes_nothing(world: World) -> None:
     assert world.desk.list(IRINA, Query()) == []
 
 
-def test_without_an_account_that_sends_it_says_what_to_configure(world: World) -> None:
-    world.allow(system=False)
-    caught = world.refusal()
-    assert caught.message == "operator acme has no account that sends"
-    assert "system: true" in caught.advice
-    del world.accounts["acme-out"]
-    assert world.refusal().message == caught.message
-
-
 def test_nobody_to_send_to_is_refused(world: World) -> None:
     assert "to nobody" in world.refusal(to=()).message
 
@@ -185,91 +74,6 @@ def test_the_sender_is_the_account_unless_its_writer_says_otherwise(world: World
     assert (other.planned[0].sender, other.planned[0].envelope) == ("Irina <irina@acme.example>", "desk@acme.example")
     assert header(other, "from") == '"Irina" <irina@acme.example>'
     assert "from one address" in world.refusal(sender="a@x.de, b@x.de").message
-
-
-# --- what the account allows ------------------------------------------------------------------------------------------
-
-
-def document(*names: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as package:
-        for name in names:
-            package.writestr(name, "x")
-    return file.getvalue()
-
-
-DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
-
-
-@pytest.mark.parametrize(
-    ("rule", "value", "new_mail", "told"),
-    [
-        ("match", True, {"sender": "irina@acme.example"}, "must be from desk@acme.example, not from irina@acme.example"),
-        ("cc", False, {"cc": ("b@x.de",)}, "sends no Cc"),
-        ("bcc", False, {"bcc": ("b@x.de",)}, "sends no Bcc"),
-        (
-            "docx",
-            False,
-            {"attachments": (AttachedFile(name="offer.pdf", type="application/pdf", data=DOCX),)},
-            "offer.pdf is or holds one",
-        ),
-        ("max_bytes", 1024, {"text": "x" * 1000}, "at most 1024 bytes"),
-    ],
-)
-def test_a_refusal_names_the_rule_and_where_it_stands(
-    world: World, rule: str, value: Any, new_mail: dict[str, Any], told: str
-) -> None:
-    world.allow(WHERE, **{rule: value})
-    prepared = world.prepared(**new_mail)
-    assert not prepared.allowed
-    assert [one.rule for one in prepared.checks if not one.allowed] == [rule]
-    caught = world.refusal(**new_mail)
-    assert told in caught.message
-    assert caught.message.startswith("account acme-out refuses it: ")
-    assert caught.advice == f"The rule is `{rule}`, in {WHERE[rule]}."
-    world.allow(WHERE, **{rule: {"max_bytes": 1 << 20}.get(rule, rule != "match")})
-    assert world.send(**new_mail).delivery_ids
-
-
-def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: World) -> None:
-    world.allow(max_bytes=1024)
-    with pytest.raises(PermanentError, match="at most 1024 bytes, and this mail has 2010") as caught:
-        world.prepared(attachments=(AttachedFile(name="x", type="a/b", data=bytes(2000)),))
-    assert WHERE["max_bytes"] in caught.value.advice
-
-
-def test_a_mail_of_just_as_many_bytes_as_it_may_have_is_allowed(world: World) -> None:
-    new_mail = {"text": "x" * 1000}
-    size = next(int(one.words.partition(" of ")[0]) for one in world.prepared(**new_mail).checks if one.rule == "max_bytes")
-    world.allow(max_bytes=size)
-    assert world.prepared(**new_mail).allowed
-    world.allow(max_bytes=size - 1)
-    assert not world.prepared(**new_mail).allowed
-
-
-def test_all_rules_are_shown_with_what_was_found(world: World) -> None:
-    checks = world.prepared(cc=("b@x.de",)).checks
-    assert [(one.account, one.rule, one.where, one.allowed) for one in checks] == [
-        ("acme-out", name, WHERE[name], True) for name in ("match", "cc", "bcc", "docx", "max_bytes")
-    ]
-    words = {one.rule: one.words for one in checks}
-    assert words["match"] == "from desk@acme.example, any sender is allowed"
-    assert (words["cc"], words["bcc"], words["docx"]) == ("1 Cc", "no Bcc", "Word documents: none")
-    assert words["max_bytes"].endswith(" of 36700160 bytes")
-
-
-def test_a_sender_that_matches_may_be_written_in_any_case(world: World) -> None:
-    world.allow(match=True)
-    assert world.prepared(sender="Desk@ACME.example").allowed
-    world.allow(match=True, sender=Address(name="Acme Tours", email="Desk@Acme.example"))
-    prepared = world.prepared(sender="desk@acme.example")
-    assert prepared.allowed
-    assert {one.rule: one.words for one in prepared.checks}["match"] == "from desk@acme.example"
-
-
-def test_a_rule_without_a_line_names_the_file(world: World) -> None:
-    world.allow({}, cc=False)
-    assert world.refusal(cc=("b@x.de",)).advice == "The rule is `cc`, in accounts/acme-out.yaml."
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -9,17 +9,16 @@ import pytest
 from gatewayd import Action, TransientError
 from gatewayd.api.spool import SpoolFailed
 from gatewayd.config import ImportConfig
-from gatewayd.importing.meter import Meter, VisitFull
 from gatewayd.importing.values import VisitReport
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
-from gatewayd.testing.fakes.session import FakeSession
 from tests.unit.kernel import Gateway, limited
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.fakes.transport import Step
+
 
 LOST = TransientError("connection lost")
 
@@ -172,23 +171,3 @@ def test_a_visit_that_is_to_end_opens_no_other_session(tmp_path: Path) -> None:
         transport.on("listing", breaks)
         assert gateway.visit().error is LOST
         assert len(transport.steps("open")) == 1
-
-
-def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
-    class Talkative(FakeSession):
-        said = 0
-
-        @property
-        def came(self) -> int:
-            return self.said
-
-    meter, transport = Meter(limited(visit_bytes=1000)), FakeTransport()
-    for said, total in ((400, 400), (500, 900)):
-        session = Talkative(transport)
-        meter.opened(session, before=False)
-        session.said = said
-        meter.check()
-        assert meter.count() == total
-    session.said += 101
-    with pytest.raises(VisitFull, match="more than 1000 bytes"):
-        meter.check()

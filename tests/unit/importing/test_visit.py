@@ -10,27 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import (
-    Action,
-    AuthError,
-    GatewaydError,
-    Held,
-    LeaseLost,
-    Listed,
-    Page,
-    PermanentError,
-    PluginError,
-    TransientError,
-)
+from gatewayd import Action, AuthError, GatewaydError, Held, LeaseLost, Listed, Page, PermanentError, PluginError, TransientError
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.config import ImportConfig, LimitsConfig
-from gatewayd.importing.daily_quota import DailyQuota
-from gatewayd.importing.meter import Meter, VisitFull
+from gatewayd.config import ImportConfig
 from gatewayd.importing.values import VisitReport, VisitTools
-from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
+from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
-from gatewayd.testing.fakes.session import FakeSession
 from tests.patience import LONG
+from tests.unit.importing.filled import filled
 from tests.unit.kernel import Gateway, directory, limited, links_all, matcher, spec
 
 if TYPE_CHECKING:
@@ -41,25 +28,11 @@ if TYPE_CHECKING:
     from gatewayd.importing.values import Progress
     from gatewayd.testing.fakes.transport import Step
 
+
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Imported")
 
 #: What a server that went away does.
 LOST = TransientError("connection lost")
-#: What is said of a visit that has taken what it may.
-REST = "what is left is had by the next visit"
-
-
-def filled(count: int, *folders: str, **more: Any) -> FakeTransport:
-    transport = FakeTransport(folders or ("INBOX",), account="main", **more)
-    for number in range(1, count + 1):
-        transport.deliver(make_raw(number))
-    return transport
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    with Gateway(tmp_path, filled(10)) as gateway:
-        yield gateway
 
 
 def imports(*folders: str, **more: Any) -> ImportConfig:
@@ -112,37 +85,6 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
     assert steps == ["matched"] * 4
 
 
-def test_P8_a_visit_ends_when_the_server_has_sent_what_it_may_and_the_next_goes_on(tmp_path: Path) -> None:
-    """Mail without end takes no account's turn for ever, and nothing of it is lost."""
-    sizes = [len(make_raw(number)) for number in range(1, 31)]
-    bounds = limited(batch_messages=5, visit_bytes=sum(sizes[:12]))
-    with Gateway(tmp_path, filled(30), limits=bounds) as gateway:
-        report = gateway.visit()
-        assert report.tally.filed == 15
-        assert report.error is None
-        assert report.session is None
-        assert report.notes == (f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {REST}",)
-        assert gateway.visit().tally.filed == 15
-        assert gateway.visit().notes == ()
-
-
-def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -> None:
-    class Talkative(FakeSession):
-        said = 5000
-
-        @property
-        def came(self) -> int:
-            return Talkative.said
-
-    meter = Meter(limited(visit_bytes=100))
-    meter.opened(Talkative(filled(0)), before=True)
-    Talkative.said += 100
-    meter.check()
-    Talkative.said += 1
-    with pytest.raises(VisitFull, match="more than 100 bytes"):
-        meter.check()
-
-
 def test_a_visit_that_is_told_to_end_settles_no_further_page(tmp_path: Path) -> None:
     transport = filled(1001)
     with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), limits=limited(batch_messages=1000)) as gateway:
@@ -164,133 +106,6 @@ def test_what_a_server_refuses_to_settle_keeps_no_other_folder_waiting_however_m
             transport.on("settle", PermanentError("it may not be"), folder="INBOX")
         report = gateway.visit()
         assert (report.settled, len(transport.keys()), transport.keys("Archive")) == (1, 1000, [])
-
-
-def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
-    transport = filled(2500)
-    with Gateway(tmp_path, transport, limits=limited(visit_messages=1000, batch_bytes=1 << 30)) as gateway:
-        first, second, third = (gateway.visit() for _ in range(3))
-        assert [one.listed for one in (first, second, third)] == [1000, 1000, 500]
-        assert [one.tally.filed for one in (first, second, third)] == [1000, 1000, 500]
-        assert first.notes == (f"INBOX: 1000 messages were new in this visit, and `limits.visit_messages` allows no more: {REST}",)
-        assert (first.unproven, third.unproven, third.notes) == (("INBOX",), (), ())
-        assert first.error is None
-        assert gateway.good().listed == 0
-
-
-def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Path) -> None:
-    with Gateway(tmp_path, filled(30), limits=limited(batch_messages=5, visit_time=0.0)) as gateway:
-        report = gateway.visit()
-        assert report.tally.filed == 0
-        assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`: {REST}",)
-    with Gateway(tmp_path, filled(30)) as gateway:
-        assert gateway.visit().tally.filed == 30
-
-
-class Wordy(FakeTransport):
-    """A server that says 100 bytes for each page of a listing."""
-
-    said = 0
-
-    def open(self) -> FakeSession:
-        class Counted(FakeSession):
-            @property
-            def came(self) -> int:
-                return transport.said
-
-        transport, self.said = self, 0
-        super().open()
-        return Counted(self)
-
-    def ask(self, asked: Asked) -> None:
-        super().ask(asked)
-        self.said += 100 if asked.step == "page" else 0
-
-
-def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_mail_fetched_all_the_same(tmp_path: Path) -> None:
-    transport = Wordy(account="main", page_size=1)
-    for number in range(1, 7):
-        transport.deliver(make_raw(number))
-    with Gateway(tmp_path, transport) as gateway:
-        gateway.good()
-        # The server counts one that it does not list: until that is cleared up, each visit lists the whole.
-        transport.message(transport.deliver(make_raw(7))).hidden = True
-        gateway.limits = limited(batch_messages=3, visit_bytes=350)
-        for number in (8, 9):
-            transport.deliver(make_raw(number))
-            reports = [gateway.visit() for _ in range(6)]
-            assert [one.error for one in reports if one.error] == []
-            assert sum(one.tally.filed for one in reports) == 1
-            full = f"INBOX: more than 350 bytes came, which is `limits.visit_bytes`: {REST}"
-            assert full in [note for one in reports for note in one.notes]
-
-
-def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_it_is_visited(tmp_path: Path) -> None:
-    """A server that renumbers its folder all the time makes rows of the ledger all the time."""
-    now, entries, waits = 0.0, 0, 0
-    allowance = DailyQuota(LimitsConfig.model_construct(day_messages=240), lambda: now)
-    with Gateway(tmp_path, filled(20), limits=limited(), allowance=allowance) as gateway:
-        while now < 86400:
-            report = gateway.visit()
-            entries += report.listed
-            gateway.transport.renumber()
-            now += 60
-            if report.error:
-                waits += 1
-                assert isinstance(report.error, TransientError)
-                assert report.error.message == "more messages were new within a day than `limits.day_messages` allows, which is 240"
-                assert 3600 <= (report.error.retry_after or 0) <= 2 * 3600 + 20 * 360
-                now += report.error.retry_after or 0
-        # What a day begins with, what comes back in it, and what one visit goes beyond it.
-        assert 240 < entries <= 240 + 240 + 20
-        assert waits > 10
-
-
-def test_P8_what_a_server_may_send_in_a_day_bounds_its_visits_together_and_nothing_is_lost(tmp_path: Path) -> None:
-    now = 0.0
-    size = sum(len(make_raw(number)) for number in range(1, 31))
-    allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=size // 2), lambda: now)
-    with Gateway(tmp_path, filled(30), limits=limited(batch_messages=5), allowance=allowance) as gateway:
-        first, second = gateway.visit(), gateway.visit()
-        assert first.error
-        assert second.error
-        assert first.error.message == f"more bytes came within a day than `limits.day_bytes` allows, which is {size // 2}"
-        assert first.error.advice.startswith("It goes on by itself.")
-        # Nothing is asked for, and nothing is lost: what waits is had when there is room again.
-        assert (first.tally.filed, second.tally.filed) == (20, 0)
-        now += 2 * 86400
-        assert gateway.visit().tally.filed == 10
-        assert gateway.good().tally.filed == 0
-
-
-def test_P8_what_came_before_a_visit_broke_off_counts_for_the_day_too(tmp_path: Path) -> None:
-    said = 0
-
-    class Talkative(FakeSession):
-        @property
-        def came(self) -> int:
-            return said
-
-    class Talkers(FakeTransport):
-        def open(self) -> FakeSession:
-            super().open()
-            return Talkative(self)
-
-    def breaks_off() -> None:
-        nonlocal said
-        said += 600
-        raise LOST
-
-    transport = Talkers(("INBOX",), account="main")
-    allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=1000), lambda: 0.0)
-    with Gateway(tmp_path, transport, allowance=allowance) as gateway:
-        messages = []
-        for _ in range(3):
-            said = 0
-            transport.on("listing", breaks_off)
-            error = gateway.visit().error
-            messages.append(error.message.partition(" within")[0] if error else "")
-        assert messages == ["connection lost", "connection lost", "more bytes came"]
 
 
 def test_progress_is_told_after_each_commit(gateway: Gateway) -> None:

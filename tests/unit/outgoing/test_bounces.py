@@ -12,11 +12,12 @@ from gatewayd import Bounce, Bounced
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer
 from gatewayd.outgoing.bounces import bounce
-from gatewayd.outgoing.mail_systems import sent_by_its_author
 from gatewayd.testing.messages import malformed_messages
 
 SIGNER = Signer(b"k" * 32)
+
 OURS = SIGNER.message_id("forward", "example.com")
+
 FORGED = Signer(b"x" * 32).message_id("forward", "example.com")
 
 
@@ -267,6 +268,7 @@ def report(
 
 
 FAILED = "Final-Recipient: rfc822; a@example.net\nAction: failed\nStatus: 5.1.1"
+
 A = (Bounced(address="a@example.net", hard=True, words="5.1.1"),)
 
 
@@ -341,21 +343,6 @@ def test_a_report_without_its_type_counts_from_a_mail_system_alone() -> None:
     mixed = report(FAILED, f"Message-ID: {OURS}").replace("multipart/report", "multipart/mixed")
     assert read(mixed) == Bounce(message_id=OURS, recipients=A)
     assert read(mixed.replace("MAILER-DAEMON@example.net", "Anna <anna@example.net>")) is None, "a person who sends a report on"
-
-
-@pytest.mark.parametrize(
-    ("author", "envelope", "same"),
-    [
-        ("anna@m\u00fcller.example", "<anna@xn--mller-kva.example>", True),
-        ("anna@xn--mller-kva.example", "<anna@m\u00fcller.example>", True),
-        ("Anna@nord.example", "anna@NORD.example", True),
-        ("anna@nord.example", "<>", False),
-        ("anna@muller.example", "<anna@xn--mller-kva.example>", False),
-    ],
-)
-def test_the_author_is_the_sender_of_the_envelope_in_either_spelling(author: str, envelope: str, *, same: bool) -> None:
-    mail = parse(BytesSource(f"Return-Path: {envelope}\r\nFrom: {author}\r\nSubject: Rome\r\n\r\nHi\r\n".encode()))
-    assert sent_by_its_author(mail) == same
 
 
 def test_the_id_of_the_forward_counts_where_the_original_was_ours_too() -> None:

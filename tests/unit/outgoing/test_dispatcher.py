@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import DELIVERY_SECONDS, AccountHealth, AuthError, Store, TransientError
+from gatewayd import AuthError, TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.outgoing.destinations import DestinationRun
 from gatewayd.outgoing.dispatcher import Dispatcher
-from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
-from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.bounded_pool import BoundedPool
-from gatewayd.runtime.threads import WorkerThreads
-from gatewayd.testing import FakeServer
-from tests.patience import AT_ONCE, LONG
-from tests.unit.heard import events
+from gatewayd.outgoing.outbox import LIMIT, Outbox
+from tests.patience import LONG
 from tests.unit.log import logged
 from tests.unit.outbound import ACME, Post
+from tests.unit.outgoing.dispatching import QUICK, Away, posting
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
-    from pathlib import Path
-
-QUICK = Policy(
-    give_up=3600,
-    again=Backoff(first=0.05, longest=0.2),
-    destination=Backoff(first=0.1, longest=0.2),
-    pause=Backoff(first=3600, longest=3600),
-)
-
-
-@pytest.fixture
-def post(tmp_path: Path) -> Iterator[Post]:
-    with Post(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     with logged() as made:
         yield made
-
-
-@contextmanager
-def posting(post: Post, **fields: Any) -> Iterator[Dispatcher]:
-    """A posting that works, and is stopped at once."""
-    heard = events(delivery_settled=lambda *one: post.told.append(one))
-    made = Dispatcher(post.store, post.owner, heard, **({"policy": QUICK} | fields))
-    made.apply(post.config())
-    yield made
-    began = time.monotonic()
-    assert made.stop(LONG) == 0
-    assert time.monotonic() - began < AT_ONCE
 
 
 def test_P7_what_is_entered_goes_out_within_a_second_or_so(post: Post) -> None:
@@ -124,28 +93,6 @@ def test_P7_a_server_that_is_away_is_tried_again_ever_more_rarely_and_both_are_t
     assert "failures=2" in lines[1]
 
 
-def test_P10_an_account_that_sends_says_how_it_is(post: Post) -> None:
-    def health() -> AccountHealth:
-        (found,) = post.store.healths() or [AccountHealth(account="out", holder="", condition="new")]
-        return found
-
-    server = post.account()
-    one = post.enter()
-    server.shut = AuthError("out: wrong password", advice="Correct it.")
-    with posting(post, policy=replace(QUICK, pause=Backoff(first=0.1, longest=0.2))):
-        until(lambda: health().condition == "paused")
-        assert (health().error, health().advice, health().failures) == ("out: wrong password", "Correct it.", 1)
-        assert health().due_at is not None
-        server.shut = TransientError("out: connection refused")
-        until(lambda: health().condition == "backing off")
-        server.shut = None
-        until(lambda: health().condition == "sending")
-        until(lambda: post.view(one).state == "delivered")
-    assert (health().error, health().failures) == ("", 0)
-    assert health().checked_at is not None
-    assert health().mail_at is not None
-
-
 def test_after_a_refused_login_nothing_is_tried_until_the_accounts_file_changes(post: Post) -> None:
     server, other = post.account(), post.account("other")
     server.shut = AuthError("out: wrong password")
@@ -186,43 +133,6 @@ def test_what_was_put_off_for_a_refused_log_in_goes_at_once_when_that_is_mended(
     if how == "restart":
         with posting(post):
             until(lambda: post.states(ids) == ["delivered"] * 2)
-
-
-def test_what_rests_for_a_target_is_tried_when_its_operators_file_changes(post: Post) -> None:
-    server = post.hook()
-    server.shut = AuthError("crm: wrong secret")
-    one = post.enter_hook()
-    with posting(post) as made:
-        until(lambda: post.view(one).tries == 1)
-        server.shut = None
-        acme = post.operators.pop("acme")
-        made.apply(post.config())
-        post.now(one)
-        until(lambda: "not there any more" in post.view(one).words)
-        post.operators["acme"] = acme
-        made.apply(post.config())
-        post.now(one)
-        until(lambda: post.view(one).state == "delivered")
-
-
-class Once(dict[int, Any]):
-    """What a server says the first time."""
-
-    def get(self, key: int, default: Any = None) -> Any:
-        return self.pop(key, default)
-
-
-def test_what_fails_with_a_file_that_has_changed_meanwhile_does_not_rest(post: Post) -> None:
-    server = post.account()
-    one = post.enter()
-    server.hangs, server.says = {one}, Once({one: AuthError("out: wrong password")})
-    with posting(post) as made:
-        until(lambda: server.begun)
-        post.account("out", description="with another password")
-        made.apply(post.config())
-        server.hangs = set()
-        until(lambda: post.view(one).state == "delivered")
-    assert post.view(one).tries == 2
 
 
 def test_P4_targets_that_hang_never_delay_others(post: Post) -> None:
@@ -299,22 +209,6 @@ def test_P4_a_bug_in_the_work_on_a_destination_is_that_destinations(
         until(lambda: len(server.delivered) == 1)
         until(lambda: "ZeroDivisionError" in log.getvalue())
     assert 'destination failed destination="account bad" retry_in=60' in log.getvalue()
-
-
-class Away:
-    """A store whose verbs can be made to fail."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.fails: dict[str, Exception] = {}
-        self.asked = 0
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "destinations":
-            self.asked += 1
-        if name in self.fails:
-            raise self.fails[name]
-        return getattr(self.store, name)
 
 
 def test_P7_a_store_that_goes_away_and_comes_back_is_waited_for_and_said_once(post: Post, log: io.StringIO) -> None:
@@ -405,29 +299,47 @@ def test_one_that_never_began_ends_at_once(post: Post) -> None:
     assert made.stop(LONG) == 0
 
 
-def test_P7_a_connection_is_aborted_when_others_may_take_what_it_has() -> None:
-    server = FakeServer()
-    run = DestinationRun("account out")
-    pool: BoundedPool[DestinationRun, WorkerThreads, None] = BoundedPool(
-        lambda number: WorkerThreads(1, f"pool-{number}"), lambda *_: None, lambda *_: None, limit=lambda: 1, slow=LONG
-    )
-    pool.runs.add(run)
-    began = run.moved
-    run.opened(server.courier())
-    pool.look(began + DELIVERY_SECONDS - 1)
-    assert server.aborted == 0
-    # A sign of life does not make the time longer for which the store gave it out.
-    run.move()
-    pool.look(began + DELIVERY_SECONDS)
-    pool.look(began + DELIVERY_SECONDS + 1)
-    assert server.aborted == 1
-    run.opened(server.courier())
-    run.opened(None)
-    pool.look(began + DELIVERY_SECONDS + 2)
-    assert server.aborted == 1, "what is being closed is left alone"
-
-
 def test_P6_nobody_else_sees_it(post: Post) -> None:
     post.account()
     one = post.enter()
     assert post.store.cancel(replace(ACME, operator="globetrot"), [one], who="x") == 0
+
+
+@pytest.mark.parametrize("when", ["changed", "started"])
+def test_P7_what_is_to_be_tried_at_once_is_tried_when_a_store_that_was_away_is_back(post: Post, when: str) -> None:
+    server = post.account()
+    server.shut = AuthError("out: wrong password")
+    one = post.enter()
+    away: Any = Away(post.store)
+    made = Dispatcher(away, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: post.view(one).tries == 1)
+    until(lambda: any(each.condition == "paused" for each in post.store.healths()))
+    server.shut = None
+    away.fails = dict.fromkeys(["hurry", "healths"], TransientError("the database is away"))
+    if when == "changed":
+        post.account("out", description="with another password")
+    else:
+        assert made.stop(LONG) == 0
+        made = Dispatcher(away, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: made._away)
+    away.fails = {}
+    until(lambda: post.view(one).state == "delivered", within=10)
+    assert made.stop(LONG) == 0
+
+
+def test_P4_a_destination_for_which_no_thread_can_be_had_is_worked_on_when_one_can(post: Post) -> None:
+    server = post.account()
+    made = Dispatcher(post.store, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: made._ask_at > 0)
+    before = threading.stack_size(1 << 46)
+    try:
+        with logged() as log:
+            post.enter()
+            until(lambda: "own fault room=posting error=RuntimeError" in log.getvalue())
+    finally:
+        threading.stack_size(before)
+    until(lambda: len(server.delivered) == 1, within=10)
+    assert made.stop(LONG) == 0

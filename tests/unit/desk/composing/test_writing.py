@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from email import policy
 from typing import Any
 
@@ -14,35 +13,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Part, PermanentError
-from gatewayd.desk.composing.answering import QUOTED, QuotedOriginal, answered, quoted, references
-from gatewayd.desk.composing.recipients import addresses, strict
+from gatewayd.desk.composing.recipients import strict
 from gatewayd.desk.composing.writing import AttachedFile, Draft, written
 from gatewayd.message.body import Alternatives
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.message.message_ids import reference
+from tests.unit.desk.composing.drafts import ANNA, DESK, DRAFT, anything, is_sound
 
-ANNA = Address(name="Anna", email="anna@nord.example")
-DESK = Address(name="Acme Tours", email="desk@acme.example")
-DRAFT = Draft(
-    sender=DESK,
-    to=(ANNA,),
-    subject="Rome",
-    text="Dear Anna\n",
-    message_id="<gw.m.1.2@acme.example>",
-    date=datetime(2026, 1, 5, 10, 0, tzinfo=timezone(timedelta(hours=1))),
-)
 HEADERS = {
     "from", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
     "mime-version", "content-type", "content-transfer-encoding",
 }  # fmt: skip
 
-#: What breaks out of a header, and what looks as if it did.
-HOSTILE = "\r\n\0\x0b\x0c\x1c\x85\u2028\u2029\ud800 :;,<>@\"'\\()=?=_-ab\xe9\u4e2d\U0001f600\u202e"
-anything = st.text(st.characters(categories=None)) | st.text(st.sampled_from(HOSTILE), max_size=200)
 printable = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300)
+
 local = st.text(st.sampled_from("abcXYZ019!#$%&'*+/=?^_`{|}~-."), min_size=1, max_size=30)
+
 domain = st.sampled_from(["nord.example", "x.de", "exämple.com", "[192.0.2.1]", "中国.example"])
+
 people = st.builds(lambda name, local, domain: Address(name=name, email=f"{local}@{domain}"), printable, local, domain)
 
 
@@ -59,15 +48,6 @@ def refusal(**changed: Any) -> PermanentError:
     with pytest.raises(PermanentError) as caught:
         written(replace(DRAFT, **changed))
     return caught.value
-
-
-def is_sound(raw: bytes) -> None:
-    """What SMTP can carry as it is: ASCII, CRLF at every line's end, no line over 998, no NUL."""
-    assert raw.isascii()
-    assert b"\0" not in raw
-    assert raw.endswith(b"\r\n")
-    assert raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n")
-    assert max(map(len, raw.split(b"\r\n"))) <= 998
 
 
 # --- header -----------------------------------------------------------------------------------------------------------
@@ -294,167 +274,3 @@ def test_what_may_not_be_encoded_goes_as_a_file_like_any(kind: str) -> None:
 def test_nul_is_refused() -> None:
     assert refusal(text="a\0b").message == "the text has a NUL character"
     assert refusal(html="a\0b").advice
-
-
-# --- addresses --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("typed", "name", "address"),
-    [
-        ("anna@nord.example", "", "anna@nord.example"),
-        (" Anna <Anna@Nord.example> ", "Anna", "Anna@Nord.example"),
-        ('"Müller, Anna" <anna@nord.example>', "Müller, Anna", "anna@nord.example"),
-        ("中文 <a@x.de>", "中文", "a@x.de"),
-        ('"two words"@x.de', "", '"two words"@x.de'),
-        ("anna@exämple.com", "", "anna@xn--exmple-cua.com"),
-        ('"a > b" <a@x.de>', "a > b", "a@x.de"),
-        ("b@x.de <a@x.de>", "b@x.de", "a@x.de"),
-    ],
-)
-def test_what_people_type_is_an_address(typed: str, name: str, address: str) -> None:
-    assert addresses([typed]) == (Address(name=name, email=address),)
-
-
-def test_several_addresses_are_separated_by_commas() -> None:
-    assert [one.email for one in addresses(["a@x.de, B <b@x.de>", "c@x.de"])] == ["a@x.de", "b@x.de", "c@x.de"]
-
-
-@pytest.mark.parametrize(
-    ("typed", "told"),
-    [
-        ("", "is no address"),
-        ("anna", "is no address"),
-        ("Müller, Anna <anna@nord.example>", "'Müller' is no address"),
-        ("a@b@c", "is no address"),
-        ("a b@x.de <", "is no address"),
-        ("a@x.de b@x.de", "is no address"),
-        ("Anna <a@x.de> b@x.de", "is no address"),
-        ("Anna <a@x.de> Bcc: b@x.de", "is no address"),
-        ("<a@x.de> <b@x.de>", "is no address"),
-        ("<an na@x.de>", "is no address"),
-        ('"Anna <a@x.de> b@x.de', "is no address"),
-        ('"' + '\\"' * 20_000 + " <a@x.de>", "is no address"),
-        ("<=?utf-8?q?boss=40x.de?=>", "is no address"),
-        ("@x.de", "is no address"),
-        ("a@", "is no address"),
-        ("a@x..de", "is no address"),
-        ("a@-x.de", "is no address"),
-        (f"{'a' * 65}@x.de", "too long"),
-        (f"a@{'x.' * 130}de", "too long"),
-        ("a@x.de\r\nBcc: b@x.de", "line breaks"),
-        ("a@x.de\0", "control characters"),
-        ("müller@x.de", "not ASCII"),
-        ("a@stra\u00dfe.de", "two ways"),
-        ("a@x.de," * 1001, "is no address"),
-    ],
-)
-def test_odd_addresses_are_refused_with_what_was_expected(typed: str, told: str) -> None:
-    with pytest.raises(PermanentError, match=told) as caught:
-        addresses([typed])
-    assert caught.value.advice or "expected" in caught.value.message or "control" in caught.value.message
-
-
-@given(anything)
-def test_no_address_that_is_taken_can_break_a_line(typed: str) -> None:
-    try:
-        found = addresses([typed])
-    except PermanentError:
-        return
-    assert found
-    for one in found:
-        assert one.email.isascii()
-        assert one.email.isprintable()
-        assert "@" in one.email
-
-
-# --- answers ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("subject", "answer"),
-    [
-        ("Rome", "Re: Rome"),
-        ("Re: Rome", "Re: Rome"),
-        ("RE: AW: Sv: re:Rome", "Re: Rome"),
-        ("Re[2]: Re (3): re^4 : Rome", "Re: Rome"),
-        ("Antw: VS: R: Rome", "Re: Rome"),
-        ("RE\uff1a Rome", "Re: Rome"),
-        ("  Re:\r\n Rome\t in  May ", "Re: Rome in May"),
-        ("Ref: 756", "Re: Ref: 756"),
-        ("Fwd: Re: Rome", "Re: Fwd: Re: Rome"),
-        ("Rest: Rome", "Re: Rest: Rome"),
-        ("Re:", "Re:"),
-        ("", "Re:"),
-    ],
-)
-def test_an_answer_has_a_single_re(subject: str, answer: str) -> None:
-    assert answered(subject) == answer
-    assert answered(answer) == answer
-
-
-def mail(text: bytes = b"Hello\r\n> earlier\r\n", head: bytes = b"") -> Mail:
-    raw = b"From: =?utf-8?q?M=C3=BCller?= <m@x.de>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n" + head + b"\r\n" + text
-    return parse(BytesSource(raw))
-
-
-def test_references_of_an_answer_are_those_of_the_mail_and_the_mail() -> None:
-    assert references(mail(head=b"Message-ID: <2@x>\r\nReferences: <0@x> <1@x>\r\nIn-Reply-To: <1@x>\r\n")) == (
-        "<0@x>",
-        "<1@x>",
-        "<2@x>",
-    )
-    assert references(mail()) == ()
-
-
-def test_the_original_is_quoted_in_text_and_html() -> None:
-    text, html = quoted(
-        "Thanks\n\n", "<body><p>Thanks</p></body>", QuotedOriginal.of(mail(b"A < B & <script>\r\n> earlier\r\n\r\nend\r\n"))
-    )
-    assert text == "Thanks\n\nOn 2026-01-05 09:00 UTC, Müller wrote:\n> A < B & <script>\n>> earlier\n>\n> end\n"
-    assert html.startswith("<body><p>Thanks</p>\n<p>On 2026-01-05 09:00 UTC, Müller wrote:</p>\n<blockquote")
-    assert html.endswith("</blockquote>\n</body>")
-    assert "A &lt; B &amp; &lt;script&gt;<br>" in html
-
-
-def test_html_of_others_is_quoted_as_its_text_alone() -> None:
-    hostile = mail(
-        b"<p onclick='x()'>Hi</p><script>steal()</script><img src=http://track.example/1.gif><style>a{}</style>",
-        head=b"Content-Type: text/html\r\n",
-    )
-    _, html = quoted("", "<p>Thanks</p>", QuotedOriginal.of(hostile))
-    assert "Hi" in html
-    assert not re.search("script|img|onclick|style|track", html)
-
-
-def test_a_hostile_name_is_escaped_and_one_line() -> None:
-    text, html = quoted("x", "x", QuotedOriginal(name="<b>\r\n> x", date=None, text=""))
-    assert "Some time ago, <b> > x wrote:\n" in text
-    assert "&lt;b&gt; &gt; x wrote:" in html
-
-
-def test_what_is_quoted_is_bounded_and_says_so() -> None:
-    text, html = quoted("x", "x", QuotedOriginal(name="", date=None, text="y" * QUOTED + "z"))
-    assert "somebody wrote" in text
-    assert "z" not in text
-    assert text.endswith("> [...]\n")
-    assert "[...]\n</blockquote>" in html
-    is_sound(written(replace(DRAFT, text=text, html=html)))
-
-
-def test_the_original_is_quoted_below_a_text_that_is_made_of_html_too() -> None:
-    original = QuotedOriginal.of(mail())
-    text, html = quoted("", "<p>Yes &amp; no</p>", original)
-    assert text.startswith("Yes & no\n\n")
-    assert "\n> Hello" in text
-    assert "<blockquote" in html
-    assert quoted("x", "", original)[1] == ""
-    assert "> Hello" in quoted("", "", original)[0]
-
-
-@given(anything, anything)
-def test_a_quotation_stays_a_quotation_whatever_it_quotes(text: str, name: str) -> None:
-    below, html = quoted("x", "<p>x", QuotedOriginal(name=name, date=None, text=text))
-    assert all(line.startswith(">") for line in below.splitlines()[3:])
-    _, _, inside = html.partition('<blockquote type="cite">\n')
-    assert "<" not in inside.removesuffix("\n</blockquote>\n").replace("<br>\n", "")
