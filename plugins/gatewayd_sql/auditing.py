@@ -33,18 +33,7 @@ _PAGE = 200
 _Entry: TypeAlias = "Row[int, str, str, str, int | None, float | None, float | None, int | None, str | None, int | None]"
 
 _ENTRIES = (
-    select(
-        ledger.c.id,
-        ledger.c.folder,
-        ledger.c.key,
-        ledger.c.state,
-        ledger.c.size,
-        ledger.c.arrival,
-        ledger.c.gone_at,
-        ledger.c.mail_id,
-        ledger.c.again,
-        ledger.c.former,
-    )
+    select(*ledger.c["id", "folder", "key", "state", "size", "arrival", "gone_at", "mail_id", "again", "former"])
     .where(one_of(ledger.c.id, name="ids"))
     .order_by(ledger.c.id)
 )

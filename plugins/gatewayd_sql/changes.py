@@ -43,17 +43,7 @@ OWES = func.coalesce(ledger.c.owed, ledger.c.again, "") != ""
 _THIS = update(ledger).where(ledger.c.id == bindparam("entry"))
 #: What a new key takes over.
 _RECOGNISED = select(
-    ledger.c.id,
-    ledger.c.state,
-    ledger.c.cause,
-    ledger.c.anchor,
-    ledger.c.mail_id,
-    ledger.c.size,
-    ledger.c.owed,
-    ledger.c.again,
-    ledger.c.due,
-    ledger.c.others,
-    ledger.c.former,
+    *ledger.c["id", "state", "cause", "anchor", "mail_id", "size", "owed", "again", "due", "others", "former"]
 ).where(ledger.c.anchor.is_not(None))
 _BYTES = bindparam("bytes", type_=ledger.c.size.type)
 _FILED = select(content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == ledger.c.mail_id).scalar_subquery()

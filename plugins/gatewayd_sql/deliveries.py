@@ -11,6 +11,7 @@ from gatewayd import Delivery, DeliveryView, Recipient, Taken
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.outbox_tables import delivery, recipient, suspension
 from gatewayd_sql.raw import stored
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import WAITING, content, filing, mail
 from gatewayd_sql.times import moment
 
@@ -21,28 +22,18 @@ if TYPE_CHECKING:
 
     from gatewayd_sql.database import Database
 
-__all__ = ["shown", "taken"]
+__all__ = ["OF_FILING", "shown", "taken"]
 
 _COLUMNS = (
-    delivery.c.id,
-    delivery.c.operator,
-    delivery.c.mail_id,
-    delivery.c.forwarder,
-    delivery.c.account,
-    delivery.c.target,
-    delivery.c.mode,
-    delivery.c.cause,
-    delivery.c.message_id,
-    delivery.c.state,
-    delivery.c.words,
-    delivery.c.tries,
-    delivery.c.entered_at,
+    *delivery.c["id", "operator", "mail_id", "forwarder", "account", "target", "mode", "cause", "message_id"],
+    *delivery.c["state", "words", "tries", "entered_at"],
     filing.c.owner,
 )
-_OF = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
+#: To which filing a delivery belongs.
+OF_FILING = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
 _TAKEN = (
     select(*_COLUMNS, mail.c.content_id, content.c.size)
-    .join_from(delivery, filing, _OF)
+    .join_from(delivery, filing, OF_FILING)
     .join(mail, mail.c.id == delivery.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
     .where(one_of(delivery.c.id, name="ids"))
@@ -57,7 +48,7 @@ _SHOWN = (
         delivery.c.ended_at,
         suspension.c.cause.label("suspended"),
     )
-    .join_from(delivery, filing, _OF)
+    .join_from(delivery, filing, OF_FILING)
     .join(mail, mail.c.id == delivery.c.mail_id)
     .outerjoin(suspension, _SUSPENDED & (delivery.c.state == WAITING))
     .order_by(delivery.c.id.desc())
@@ -71,16 +62,13 @@ def taken(connection: Connection, db: Database, ids: Sequence[int]) -> list[Take
     to = _recipients(connection, ids)
     sources = stored(connection, db, {row.content_id: row.size for row in rows.values()})
     return [
-        Taken(
-            id=row.id,
-            operator=row.operator,
-            owner=row.owner,
-            mail_id=row.mail_id,
+        value_of(
+            Taken,
+            row,
             delivery=_delivery(row, to[row.id]),
             recipients=to[row.id],
             source=sources[row.content_id],
             entered_at=moment(row.entered_at),
-            tries=row.tries,
         )
         for row in (rows[one] for one in ids)
     ]
@@ -91,17 +79,11 @@ def shown(connection: Connection, conditions: Sequence[ColumnElement[bool]], lim
     rows = connection.execute(_SHOWN.where(*conditions).limit(limit)).all()
     to = _recipients(connection, [row.id for row in rows])
     return [
-        DeliveryView(
-            id=row.id,
-            operator=row.operator,
-            owner=row.owner,
-            mail_id=row.mail_id,
-            subject=row.subject,
+        value_of(
+            DeliveryView,
+            row,
             delivery=_delivery(row, to[row.id]),
             recipients=to[row.id],
-            state=row.state,
-            words=row.words,
-            tries=row.tries,
             entered_at=moment(row.entered_at),
             due_at=moment(row.due),
             ended_at=moment(row.ended_at),
@@ -119,13 +101,5 @@ def _recipients(connection: Connection, ids: Sequence[int]) -> Mapping[int, tupl
 
 
 def _delivery(row: Row[*tuple[Any, ...]], to: Sequence[Recipient]) -> Delivery:
-    return Delivery(
-        forwarder=row.forwarder,
-        account=row.account,
-        target=row.target,
-        to=tuple(one.address for one in to),
-        mode=row.mode,
-        cause=row.cause,
-        message_id=row.message_id,
-        withheld=row.words if row.state == "withheld" else "",
-    )
+    withheld = row.words if row.state == "withheld" else ""
+    return value_of(Delivery, row, to=tuple(one.address for one in to), withheld=withheld)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select, true
 
-from gatewayd import Commit, Filed, Filing, FilingVerbs, PermanentError, Posted
+from gatewayd import Commit, Entry, Filed, Filing, FilingVerbs, Listed, PermanentError, Posted
 from gatewayd_sql.batch import FiledBatch, shown
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
@@ -16,6 +16,7 @@ from gatewayd_sql.entering import enter
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
+from gatewayd_sql.pages import entry_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.refused import forget
 from gatewayd_sql.sealing import hold, remember, seal
@@ -100,19 +101,8 @@ class Filer(FilingVerbs):
 
 def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) -> int:
     """Enter a mail of our own into the ledger of its sending account, and return its id."""
-    row = {
-        "account": outgoing.account,
-        "folder": _OUTBOX,
-        "key": key,
-        "state": "waiting",
-        "cause": "",
-        "size": outgoing.mail.source.size,
-        "backlog": False,
-        "tries": 0,
-        "due": 0.0,
-        "listed_at": time,
-    }
-    _ENTER.run(connection, [row])
+    entry = Entry(listed=Listed(key, outgoing.mail.source.size))
+    _ENTER.run(connection, [entry_row(outgoing.account, _OUTBOX, entry, time)])
     mine = (ledger.c.account == outgoing.account, ledger.c.folder == _OUTBOX, ledger.c.key == key)
     # One that was there before waits no more.
     entry_id = connection.scalar(select(ledger.c.id).where(*mine, ledger.c.state == WAITING))

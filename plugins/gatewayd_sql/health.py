@@ -12,8 +12,9 @@ from gatewayd_sql.admission_tables import directory
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrReplace, now
 from gatewayd_sql.outbox_tables import OPEN, delivery
+from gatewayd_sql.rows import row_of, value_of
 from gatewayd_sql.tables import WAITING, daemon, filing, health, ledger
-from gatewayd_sql.times import clean, moment, packed, seconds
+from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,18 +41,7 @@ class Daemons(HealthVerbs):
 
     def beat(self, one: DaemonHealth) -> int:
         """Say that a daemon lives; return how many do."""
-        row = {
-            "owner": one.holder,
-            "version": clean(one.version),
-            "started_at": seconds(one.started_at),
-            "beat_at": now(),
-            "accounts": one.accounts,
-            "workers": one.workers,
-            "worker_deaths": one.worker_deaths,
-            "open_breakers": packed(one.open_breakers),
-            "config_faults": packed(one.config_faults),
-            "open_targets": packed(one.open_targets),
-        }
+        row = _row(one) | {"beat_at": now()}
         with self._db.writing() as connection:
             connection.execute(InsertOrReplace(daemon).values(row))
             connection.execute(delete(daemon).where(daemon.c.beat_at < now() - _FORGOTTEN))
@@ -68,13 +58,11 @@ class Daemons(HealthVerbs):
         with self._db.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            DaemonHealth(
+            value_of(
+                DaemonHealth,
+                row,
                 holder=row.owner,
-                version=row.version,
                 started_at=moment(row.started_at),
-                accounts=row.accounts,
-                workers=row.workers,
-                worker_deaths=row.worker_deaths,
                 open_breakers=tuple(json.loads(row.open_breakers)),
                 config_faults=tuple(json.loads(row.config_faults)),
                 open_targets=tuple(json.loads(row.open_targets)),
@@ -88,7 +76,7 @@ class Daemons(HealthVerbs):
         if not by_account:
             return
         # In the order of accounts: two daemons then never wait for each other in a ring.
-        rows = [_health(one) for _, one in sorted(by_account.items())]
+        rows = [_row(one) for _, one in sorted(by_account.items())]
         with self._db.writing() as connection:
             _TELL.run(connection, rows)
 
@@ -97,18 +85,15 @@ class Daemons(HealthVerbs):
         with self._db.reading() as connection:
             rows = connection.execute(select(health)).all()
         found = [
-            AccountHealth(
-                account=row.account,
+            value_of(
+                AccountHealth,
+                row,
                 holder=row.owner,
-                condition=row.condition,
                 checked_at=moment(row.checked_at),
                 mail_at=moment(row.mail_at),
                 due_at=moment(row.due_at),
                 working_since=moment(row.working_since),
                 compared_at=moment(row.compared_at),
-                failures=row.failures,
-                error=row.error,
-                advice=row.advice,
             )
             for row in rows
         ]
@@ -121,24 +106,22 @@ class Daemons(HealthVerbs):
         if not by_operator:
             return
         with self._db.writing() as connection:
-            _TELL_DIRECTORIES.run(connection, [_directory(one) for _, one in sorted(by_operator.items())])
+            _TELL_DIRECTORIES.run(connection, [_row(one) for _, one in sorted(by_operator.items())])
 
     def directories(self) -> Sequence[DirectoryHealth]:
         """Return how every directory is, by operator."""
         with self._db.reading() as connection:
             rows = connection.execute(select(directory)).all()
         found = [
-            DirectoryHealth(
-                operator=row.operator,
+            value_of(
+                DirectoryHealth,
+                row,
                 holder=row.owner,
-                condition=row.condition,
                 loaded_at=moment(row.loaded_at),
                 looked_at=moment(row.looked_at),
-                version=row.version,
                 rows=tuple((name, count) for name, count in json.loads(row.rows)),
                 faults=tuple(json.loads(row.faults)),
                 warnings=tuple(json.loads(row.warnings)),
-                error=row.error,
             )
             for row in rows
         ]
@@ -181,32 +164,6 @@ def _open(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
     return undelivered, stuck
 
 
-def _health(one: AccountHealth) -> dict[str, object]:
-    return {
-        "account": one.account,
-        "owner": one.holder,
-        "condition": one.condition,
-        "checked_at": seconds(one.checked_at),
-        "mail_at": seconds(one.mail_at),
-        "due_at": seconds(one.due_at),
-        "working_since": seconds(one.working_since),
-        "compared_at": seconds(one.compared_at),
-        "failures": one.failures,
-        "error": clean(one.error),
-        "advice": clean(one.advice),
-    }
-
-
-def _directory(one: DirectoryHealth) -> dict[str, object]:
-    return {
-        "operator": one.operator,
-        "owner": one.holder,
-        "condition": one.condition,
-        "loaded_at": seconds(one.loaded_at),
-        "looked_at": seconds(one.looked_at),
-        "version": clean(one.version),
-        "error": clean(one.error),
-        "rows": packed(one.rows),
-        "faults": packed(one.faults),
-        "warnings": packed(one.warnings),
-    }
+def _row(one: DaemonHealth | AccountHealth | DirectoryHealth) -> dict[str, object]:
+    row = row_of(one)
+    return row | {"owner": row.pop("holder")}

@@ -12,6 +12,7 @@ from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.pages import EnteredPage
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import WAITING, content, mail
 from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.tables import ledger as table
@@ -66,13 +67,8 @@ class Ledger(LedgerVerbs):
             found = connection.execute(_STATE, {"account": account, "folder": folder}).one_or_none()
         if found is None:
             return None
-        return FolderState(
-            cursor=found.cursor,
-            start_at=moment(found.start_at),
-            checked_at=moment(found.checked_at),
-            compared_at=moment(found.compared_at),
-            doubt=found.doubt,
-        )
+        times = {name: moment(getattr(found, name)) for name in ("start_at", "checked_at", "compared_at")}
+        return value_of(FolderState, found, **times)
 
     def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
         """Return what the ledger has under those of ``keys`` that it knows."""
@@ -131,16 +127,11 @@ class Ledger(LedgerVerbs):
         with self._db.reading() as connection:
             rows = connection.execute(query.order_by(table.c.id).limit(limit)).all()
         return [
-            EntryView(
-                id=row.id,
-                folder=row.folder,
+            value_of(
+                EntryView,
+                row,
                 key=shown_key(row.key, row.id),
-                state=row.state,
-                cause=row.cause,
-                tries=row.tries,
-                size=row.size,
                 arrival=moment(row.arrival),
-                mail_id=row.mail_id,
                 gone=row.gone_at is not None,
             )
             for row in rows

@@ -10,6 +10,7 @@ from gatewayd import Action, Lease, Listed, Owed, OwedVerbs, Reread
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import content, ledger, mail
 from gatewayd_sql.times import moment
 
@@ -22,14 +23,7 @@ __all__ = ["Owing"]
 
 _OWED = (
     select(
-        ledger.c.id,
-        ledger.c.folder,
-        ledger.c.key,
-        ledger.c.size,
-        ledger.c.arrival,
-        ledger.c.owed,
-        ledger.c.anchor,
-        ledger.c.others,
+        *ledger.c["id", "folder", "key", "size", "arrival", "owed", "anchor", "others"],
         content.c.size.label("length"),
     )
     .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
@@ -41,12 +35,7 @@ _OWED = (
 )
 _REREADS = (
     select(
-        ledger.c.id,
-        ledger.c.key,
-        ledger.c.size,
-        ledger.c.arrival,
-        ledger.c.tries,
-        ledger.c.others,
+        *ledger.c["id", "key", "size", "arrival", "tries", "others"],
         (ledger.c.due - now()).label("due_in"),
         content.c.digest,
     )
@@ -107,13 +96,11 @@ class Owing(OwedVerbs):
         with self._db.reading() as connection:
             rows = connection.execute(_REREADS, {"account": account, "folder": folder, "most": limit}).all()
         return [
-            Reread(
+            value_of(
+                Reread,
+                row,
                 entry_id=row.id,
                 listed=Listed(row.key, row.size, moment(row.arrival)),
-                digest=row.digest,
-                due_in=row.due_in,
-                tries=row.tries,
-                others=row.others,
             )
             for row in rows
         ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd import Entry
 
 
-__all__ = ["EnteredPage"]
+__all__ = ["EnteredPage", "entry_row"]
 
 _ADD = Many(insert(table))
 
@@ -120,7 +120,9 @@ class EnteredPage:
         refused: set[int] = set()
         for entry in entries:
             like = known.get(entry.like, {}) if entry.like is not None else {}
-            row = self._row(entry) | {"former": before.get(entry.listed.key, like.get("mail_id"))}
+            row = entry_row(self.account, self.folder, entry, self.time) | {
+                "former": before.get(entry.listed.key, like.get("mail_id"))
+            }
             same = known.pop(entry.same_as, None) if entry.same_as is not None else None
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key
@@ -134,29 +136,31 @@ class EnteredPage:
         self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
         move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
 
-    def _row(self, entry: Entry) -> dict[str, object]:
-        return {
-            "account": self.account,
-            "folder": self.folder,
-            "key": entry.listed.key,
-            "state": entry.state,
-            "cause": clean(entry.cause),
-            "size": entry.listed.size,
-            "arrival": seconds(entry.listed.arrival),
-            "backlog": entry.backlog,
-            "tries": 0,
-            "due": 0.0,
-            "listed_at": self.time,
-            "anchor": None,
-            "mail_id": None,
-            "owed": None,
-            "again": None,
-            "others": entry.others,
-        }
-
     def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:
         """Let mails that were filed under the old keys be shown under the new ones."""
         if taken:
             filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
             moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
             self.connection.execute(moved, list(taken))
+
+
+def entry_row(account: str, folder: str, entry: Entry, time: float) -> dict[str, object]:
+    """Return the row of the ledger for a key that is new in a folder."""
+    return {
+        "account": account,
+        "folder": folder,
+        "key": entry.listed.key,
+        "state": entry.state,
+        "cause": clean(entry.cause),
+        "size": entry.listed.size,
+        "arrival": seconds(entry.listed.arrival),
+        "backlog": entry.backlog,
+        "tries": 0,
+        "due": 0.0,
+        "listed_at": time,
+        "anchor": None,
+        "mail_id": None,
+        "owed": None,
+        "again": None,
+        "others": entry.others,
+    }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from gatewayd import Filing
     from gatewayd_sql.database import Database
@@ -110,11 +110,13 @@ class Provisionals(ProvisionalVerbs):
         new = {mail_id: each for mail_id, each in filings if each.operator == operator}
         with self._db.writing() as connection:
             time = clock(connection)
-            open_ = _locked(connection, operator, new)
+            open_ = _locked(connection, table, operator, new)
             hold(connection, open_)
-            there = _filed(connection, operator, open_)
-            sent = _sent(connection, operator, open_)
-            right = {mail_id: _unsent(new[mail_id], sent[mail_id]) for mail_id in open_}
+            there = set(_locked(connection, filing, operator, open_))
+            right = {mail_id: new[mail_id] for mail_id in open_}
+            for mail_id, targets in _sent(connection, operator, open_).items():
+                unsent = tuple(one for one in new[mail_id].deliveries if one.target not in targets)
+                right[mail_id] = replace(new[mail_id], deliveries=unsent)
             refiled(connection, Viewer(operator=operator), {mail_id: right[mail_id] for mail_id in open_ if mail_id in there})
             add(connection, [(mail_id, right[mail_id]) for mail_id in open_ if mail_id not in there], time)
             remember(connection, [mail_id for mail_id in open_ if mail_id not in there])
@@ -123,15 +125,10 @@ class Provisionals(ProvisionalVerbs):
         return len(open_)
 
 
-def _locked(connection: Connection, operator: str, mail_ids: Collection[int]) -> list[int]:
-    """Return those whose verdict is provisional still; until the end of the transaction nobody else corrects them."""
-    query = select(table.c.mail_id).where(table.c.operator == operator).order_by(table.c.mail_id).with_for_update()
-    return list(connection.scalars(query.where(one_of(table.c.mail_id, mail_ids))))
-
-
-def _filed(connection: Connection, operator: str, mail_ids: Collection[int]) -> set[int]:
-    query = select(filing.c.mail_id).where(filing.c.operator == operator).order_by(filing.c.mail_id).with_for_update()
-    return set(connection.scalars(query.where(one_of(filing.c.mail_id, mail_ids))))
+def _locked(connection: Connection, of: Table, operator: str, mail_ids: Collection[int]) -> list[int]:
+    """Return those that the operator has rows of in a table; until the end of the transaction nobody else changes these."""
+    query = select(of.c.mail_id).where(of.c.operator == operator).order_by(of.c.mail_id).with_for_update()
+    return list(connection.scalars(query.where(one_of(of.c.mail_id, mail_ids))))
 
 
 def _sent(connection: Connection, operator: str, mail_ids: Collection[int]) -> Mapping[int, set[str]]:
@@ -142,7 +139,3 @@ def _sent(connection: Connection, operator: str, mail_ids: Collection[int]) -> M
     for mail_id, target in connection.execute(query.where(one_of(delivery.c.mail_id, mail_ids))):
         found[mail_id].add(target)
     return found
-
-
-def _unsent(each: Filing, sent: Collection[str]) -> Filing:
-    return replace(each, deliveries=tuple(one for one in each.deliveries if one.target not in sent))

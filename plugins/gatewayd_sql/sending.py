@@ -8,11 +8,12 @@ from sqlalchemy import delete, or_, select, update
 
 from gatewayd import DeliveryVerbs, Origin, PermanentError, Record, Suspension
 from gatewayd_sql.database import pieces
-from gatewayd_sql.deliveries import shown
+from gatewayd_sql.deliveries import OF_FILING, shown
 from gatewayd_sql.dialect import clock, now, one_of
 from gatewayd_sql.entering import enter, suspended
 from gatewayd_sql.inherited import Heir, links_to_inherit
 from gatewayd_sql.outbox_tables import OPEN, delivery, recipient, server_id, suspension
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import WAITING, filing
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, visible
@@ -34,17 +35,16 @@ _CANCELS = ("waiting", "parked", "withheld")
 #: Not in the index of what is open.
 _ENDED = frozenset({"delivered", "cancelled"})
 _UNTAKEN = {"taker": None, "was_due": None}
-_OF = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
 _SENT = (
     select(delivery.c.message_id, delivery.c.operator, filing.c.owner)
-    .join_from(delivery, filing, _OF)
+    .join_from(delivery, filing, OF_FILING)
     .where(one_of(delivery.c.message_id, name="message_ids"))
     .order_by(delivery.c.id)
 )
 _TAKEN_OVER = (
     select(delivery.c.message_id, delivery.c.operator, filing.c.owner, server_id.c.id.label("server_id"))
     .join_from(server_id, delivery, delivery.c.id == server_id.c.delivery_id)
-    .join(filing, _OF)
+    .join(filing, OF_FILING)
     .where(one_of(server_id.c.id, name="server_ids"))
     .order_by(delivery.c.id)
 )
@@ -94,7 +94,7 @@ class Sending(DeliveryVerbs):
         """Return the targets that get nothing, by operator and name."""
         with self._db.reading() as connection:
             rows = connection.execute(select(suspension)).all()
-        found = [Suspension(operator=row.operator, target=row.target, since=moment(row.since), cause=row.cause) for row in rows]
+        found = [value_of(Suspension, row, since=moment(row.since)) for row in rows]
         # Databases differ in how they order text.
         return sorted(found, key=lambda one: (one.operator, one.target))
 
@@ -121,10 +121,10 @@ class Sending(DeliveryVerbs):
         with self._db.reading() as connection:
             if message_ids:
                 rows = connection.execute(_SENT, {"message_ids": sorted(map(clean, message_ids))})
-                found += [Origin(message_id=row.message_id, operator=row.operator, owner=row.owner) for row in rows]
+                found += [value_of(Origin, row, server_id="") for row in rows]
             if server_ids:
-                for row in connection.execute(_TAKEN_OVER, {"server_ids": sorted(map(clean, server_ids))}):
-                    found.append(Origin(message_id=row.message_id, operator=row.operator, owner=row.owner, server_id=row.server_id))
+                rows = connection.execute(_TAKEN_OVER, {"server_ids": sorted(map(clean, server_ids))})
+                found += [value_of(Origin, row) for row in rows]
         return found
 
 
@@ -151,8 +151,7 @@ def _among(viewer: Viewer, *conditions: ColumnElement[bool]) -> ColumnElement[bo
 
 def _found(connection: Connection, viewer: Viewer, ids: Collection[int], states: Sequence[str]) -> list[Row[int, str]]:
     """Return those of the viewer's deliveries that are in such a state and not being tried; nobody else changes them now."""
-    of: ColumnElement[bool] = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
-    query = select(delivery.c.id, delivery.c.target).join_from(delivery, filing, of).where(visible(viewer), _IDLE)
+    query = select(delivery.c.id, delivery.c.target).join_from(delivery, filing, OF_FILING).where(visible(viewer), _IDLE)
     query = query.where(delivery.c.state.in_(states)).order_by(delivery.c.id).with_for_update(of=delivery)
     found: list[Row[int, str]] = []
     for piece in pieces(sorted(set(ids))):

@@ -10,6 +10,7 @@ from sqlalchemy import and_, or_, select
 
 from gatewayd import Attachment, Container, FilingFault, FilingView, LinkView, Part, RivalView
 from gatewayd_sql.dialect import one_of
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment
 
@@ -24,25 +25,10 @@ __all__ = ["locked", "views", "visible"]
 
 _SHOWN = (
     select(
-        filing.c.mail_id,
-        filing.c.operator,
-        filing.c.owner,
-        filing.c.unread,
-        filing.c.queue,
-        mail.c.account,
-        mail.c.folder,
-        mail.c.key,
-        mail.c.message_id,
-        mail.c.sender,
-        mail.c.sender_name,
-        mail.c.recipients,
-        mail.c.attachments,
-        mail.c.subject,
-        mail.c.sent_at,
-        mail.c.received_at,
-        mail.c.direction,
-        content.c.size,
-        content.c.digest,
+        *filing.c["mail_id", "operator", "owner", "unread", "queue"],
+        *mail.c["account", "folder", "key", "message_id", "sender", "sender_name", "recipients", "attachments", "subject"],
+        *mail.c["sent_at", "received_at", "direction"],
+        *content.c["size", "digest"],
     )
     .join_from(filing, mail, mail.c.id == filing.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
@@ -71,29 +57,17 @@ def views(connection: Connection, operator: str, conditions: Sequence[ColumnElem
 def _view(
     row: Row[*tuple[Any, ...]], links: Sequence[LinkView], rivals: Sequence[RivalView], faults: Sequence[FilingFault]
 ) -> FilingView:
-    return FilingView(
+    return value_of(
+        FilingView,
+        row,
         id=row.mail_id,
-        operator=row.operator,
-        owner=row.owner,
-        account=row.account,
-        folder=row.folder,
-        key=row.key,
-        message_id=row.message_id,
-        sender=row.sender,
-        sender_name=row.sender_name,
         to=tuple(json.loads(row.recipients)),
-        subject=row.subject,
         sent_at=moment(row.sent_at),
         received_at=moment(row.received_at),
-        size=row.size,
-        digest=row.digest,
-        direction=row.direction,
-        unread=row.unread,
         attachments=_attachments(row.attachments),
         links=tuple(links),
         rivals=tuple(rivals),
         faults=tuple(faults),
-        queue=row.queue,
     )
 
 
