@@ -52,9 +52,8 @@ class Accounts(AccountVerbs):
         """Return for each mailbox who has or had it, the first one first, each with whether it is a second one."""
         found: dict[str, list[tuple[str, bool]]] = {}
         query = select(mailbox.c.mailbox, mailbox.c.account, mailbox.c.second).order_by(*_ORDER)
-        with self._db.reading() as connection:
-            for name, account, second in connection.execute(query):
-                found.setdefault(name, []).append((account, second))
+        for name, account, second in self._db.rows(query):
+            found.setdefault(name, []).append((account, second))
         return found
 
     def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:

@@ -143,8 +143,7 @@ class Refusals(AdmissionVerbs):
 
     def judged(self, account: str) -> Mapping[str, Judged]:
         """Return by what all of it was judged last, by operator."""
-        with self._db.reading() as connection:
-            rows = connection.execute(select(judged_table).where(judged_table.c.account == account)).all()
+        rows = self._db.rows(select(judged_table).where(judged_table.c.account == account))
         return {row.operator: Judged(settings=row.settings, version=row.version) for row in rows}
 
     def remember_judged(self, lease: Lease, judged: Mapping[str, Judged]) -> None:
@@ -175,8 +174,7 @@ class Refusals(AdmissionVerbs):
 
     def readmitted(self, account: str, folder: str) -> Mapping[int, Sequence[str]]:
         """Return what waits again, with the operators for which a person admitted it."""
-        with self._db.reading() as connection:
-            rows = connection.execute(_AGAIN, {"account": account, "folder": folder}).all()
+        rows = self._db.rows(_AGAIN, {"account": account, "folder": folder})
         return {entry_id: tuple(filter(None, admitted.split("\n"))) for entry_id, admitted in rows}
 
     def hasten(self, lease: Lease, *, before: datetime | None) -> int:
@@ -194,20 +192,18 @@ class Refusals(AdmissionVerbs):
     ) -> Sequence[str]:
         """Return who sent them, each once and in the database's order."""
         given = {"account": account, "operator": operator, "most": limit}
-        with self._db.reading() as connection:
-            if among is None:
-                return list(connection.scalars(_BEHIND, given | {"after": clean(after)}))
-            return list(connection.scalars(_AMONG, given | {"among": [clean(one) for one in among if one]}))
+        if among is None:
+            return self._db.column(_BEHIND, given | {"after": clean(after)})
+        return self._db.column(_AMONG, given | {"among": [clean(one) for one in among if one]})
 
     def refused_mails(
         self, account: str, operator: str, *, senders: Collection[str] | None, after: int, limit: int
     ) -> Sequence[int]:
         """Return ids of mails of these senders."""
         given = {"account": account, "operator": operator, "after": after, "most": limit}
-        with self._db.reading() as connection:
-            if senders is None:
-                return list(connection.scalars(_ALL_MAILS, given))
-            return list(connection.scalars(_THEIR_MAILS, given | {"senders": [clean(one) for one in senders]}))
+        if senders is None:
+            return self._db.column(_ALL_MAILS, given)
+        return self._db.column(_THEIR_MAILS, given | {"senders": [clean(one) for one in senders]})
 
     def forget_refused(self, lease: Lease, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that the operator never gets these mails."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import create_mock_engine, event, exc, inspect, make_url, text
 
@@ -19,13 +19,15 @@ from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, ExecutableDDLElement, Insert, Update
+    from sqlalchemy import Connection, ExecutableDDLElement, Insert, Row, Update
     from sqlalchemy.engine.mock import MockConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+    from sqlalchemy.sql.selectable import TypedReturnsRows
 
 __all__ = ["Database", "Many", "asked", "pieces"]
 
 _Value = TypeVar("_Value")
+_Columns = TypeVarTuple("_Columns")
 
 #: How many values stand in one IN: every database takes so many, and PostgreSQL still uses its index.
 _PIECE = 500
@@ -102,6 +104,16 @@ class Database:
         """Give a transaction that sees one state of everything and stops no writer."""
         with translated(self.name), self._reader.begin() as connection:
             yield connection
+
+    def rows(self, query: TypedReturnsRows[*_Columns], values: Mapping[str, object] | None = None) -> Sequence[Row[*_Columns]]:
+        """Return all rows of one query, read in a transaction of its own."""
+        with self.reading() as connection:
+            return connection.execute(query, values).all()
+
+    def column(self, query: TypedReturnsRows[_Value, *_Columns], values: Mapping[str, object] | None = None) -> Sequence[_Value]:
+        """Return the first column of one query, read in a transaction of its own."""
+        with self.reading() as connection:
+            return connection.scalars(query, values).all()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -81,8 +81,7 @@ class DeskTables(DeskVerbs):
         said = and_(fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
         query = select(filing.c.queue, fault.c.by, fault.c.error, filings, *times, last).join_from(filing, fault, said)
         query = query.where(visible(viewer), filing.c.queue.is_not(None)).group_by(filing.c.queue, fault.c.by, fault.c.error)
-        with self._db.reading() as connection:
-            rows = connection.execute(query.order_by(filings.desc(), last.desc(), fault.c.by, fault.c.error)).all()
+        rows = self._db.rows(query.order_by(filings.desc(), last.desc(), fault.c.by, fault.c.error))
         return [
             Cause(
                 queue=queue, by=by, error=error, filings=count, first_at=moment(first_at), last_at=moment(last_at), last_id=last_id
@@ -120,11 +119,8 @@ class DeskTables(DeskVerbs):
 
     def fingerprints(self, operator: str) -> Mapping[str, str]:
         """Return an operator's fingerprints, by kind."""
-        with self._db.reading() as connection:
-            rows = connection.execute(
-                select(fingerprint.c.kind, fingerprint.c.fingerprint).where(fingerprint.c.operator == operator)
-            )
-            return {row.kind: row.fingerprint for row in rows}
+        query = select(fingerprint.c.kind, fingerprint.c.fingerprint).where(fingerprint.c.operator == operator)
+        return {row.kind: row.fingerprint for row in self._db.rows(query)}
 
     def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
         """Remember them, in place of all that were remembered before."""

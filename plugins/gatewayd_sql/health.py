@@ -55,8 +55,7 @@ class Daemons(HealthVerbs):
     def daemons(self) -> Sequence[DaemonHealth]:
         """Return the daemons that live, longest first."""
         query = select(daemon).where(_LIVES).order_by(daemon.c.started_at, daemon.c.owner)
-        with self._db.reading() as connection:
-            rows = connection.execute(query).all()
+        rows = self._db.rows(query)
         return [
             value_of(
                 DaemonHealth,
@@ -82,8 +81,7 @@ class Daemons(HealthVerbs):
 
     def healths(self) -> Sequence[AccountHealth]:
         """Return how every account is, by name."""
-        with self._db.reading() as connection:
-            rows = connection.execute(select(health)).all()
+        rows = self._db.rows(select(health))
         found = [
             value_of(
                 AccountHealth,
@@ -110,8 +108,7 @@ class Daemons(HealthVerbs):
 
     def directories(self) -> Sequence[DirectoryHealth]:
         """Return how every directory is, by operator."""
-        with self._db.reading() as connection:
-            rows = connection.execute(select(directory)).all()
+        rows = self._db.rows(select(directory))
         found = [
             value_of(
                 DirectoryHealth,

@@ -132,9 +132,8 @@ class Leases(LeaseVerbs):
     def _holders(self, accounts: Collection[str]) -> dict[str, str | None]:
         """Return who holds each account's lease now; None where nobody does. Accounts without a lease yet are left out."""
         query = select(table.c.account, table.c.owner, (table.c.until > now()).label("stands"))
-        with self._db.reading() as connection:
-            rows = connection.execute(query.where(one_of(table.c.account, accounts)))
-            return {account: holder if stands else None for account, holder, stands in rows}
+        rows = self._db.rows(query.where(one_of(table.c.account, accounts)))
+        return {account: holder if stands else None for account, holder, stands in rows}
 
     def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Renew them, and return those that still stand."""

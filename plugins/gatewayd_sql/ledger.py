@@ -73,8 +73,7 @@ class Ledger(LedgerVerbs):
     def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
         """Return what the ledger has under those of ``keys`` that it knows."""
         values = {"account": account, "folder": folder, "keys": list(keys)}
-        with self._db.reading() as connection:
-            rows = connection.execute(_KNOWN, values).all()
+        rows = self._db.rows(_KNOWN, values)
         return {
             key: Known(
                 state=state, listed=Listed(key, size, moment(arrival)), backlog=backlog, gone=gone_at is not None, owes=bool(owes)
@@ -93,12 +92,11 @@ class Ledger(LedgerVerbs):
         stands = frozenset(standing or ())
         if standing is None:
             query = query.where(table.c.gone_at.is_not(None))
-        with self._db.reading() as connection:
-            return [
-                Anchor(entry_id=entry_id, anchor=mark, arrival=moment(arrival), size=size, gone_at=moment(gone_at), owes=bool(owes))
-                for entry_id, key, mark, arrival, size, gone_at, owes in connection.execute(query)
-                if gone_at is not None or key not in stands
-            ]
+        return [
+            Anchor(entry_id=entry_id, anchor=mark, arrival=moment(arrival), size=size, gone_at=moment(gone_at), owes=bool(owes))
+            for entry_id, key, mark, arrival, size, gone_at, owes in self._db.rows(query)
+            if gone_at is not None or key not in stands
+        ]
 
     def waiting(
         self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
@@ -124,8 +122,7 @@ class Ledger(LedgerVerbs):
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
         """Return the account's keys in that state."""
         query = select(table).where(table.c.account == account, table.c.state == state, table.c.id > after)
-        with self._db.reading() as connection:
-            rows = connection.execute(query.order_by(table.c.id).limit(limit)).all()
+        rows = self._db.rows(query.order_by(table.c.id).limit(limit))
         return [
             value_of(
                 EntryView,
@@ -157,13 +154,11 @@ class Ledger(LedgerVerbs):
 
     def standing(self, account: str, folder: str) -> Mapping[State, int]:
         """Return how many keys the server still had when it was last listed, by state."""
-        with self._db.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(_STANDS, {"account": account, "folder": folder})}
+        return {row[0]: row[1] for row in self._db.rows(_STANDS, {"account": account, "folder": folder})}
 
     def sizes(self, account: str, folder: str) -> Sizes:
         """Return how many of the last messages had the length that the server lists."""
-        with self._db.reading() as connection:
-            said = [bool(exact) for exact in connection.scalars(_SIZES, {"account": account, "folder": folder})]
+        said = [bool(exact) for exact in self._db.column(_SIZES, {"account": account, "folder": folder})]
         return Sizes(exact=sum(said), other=len(said) - sum(said))
 
     def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:

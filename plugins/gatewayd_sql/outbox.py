@@ -116,8 +116,7 @@ class OutboxTables(OutboxVerbs):
 
     def take(self, destination: str, taker: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
         """Take what is due of a destination, oldest due first."""
-        with self._db.reading() as connection:
-            takers = connection.scalars(_TAKEN.where(delivery.c.lane == destination)).all()
+        takers = self._db.column(_TAKEN.where(delivery.c.lane == destination))
         gone = [one for one in takers if dead(one)]
         with self._db.writing() as connection:
             if gone:

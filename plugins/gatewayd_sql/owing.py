@@ -63,8 +63,7 @@ class Owing(OwedVerbs):
 
     def owed(self, account: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
         """Return actions that are owed for keys that still stand, oldest first."""
-        with self._db.reading() as connection:
-            rows = connection.execute(_OWED, {"account": account, "after": after, "most": limit}).all()
+        rows = self._db.rows(_OWED, {"account": account, "after": after, "most": limit})
         return [
             Owed(
                 entry_id=row.id,
@@ -93,8 +92,7 @@ class Owing(OwedVerbs):
 
     def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
         """Return what is filed and stands, and whose bytes must come again, soonest due first."""
-        with self._db.reading() as connection:
-            rows = connection.execute(_REREADS, {"account": account, "folder": folder, "most": limit}).all()
+        rows = self._db.rows(_REREADS, {"account": account, "folder": folder, "most": limit})
         return [
             value_of(
                 Reread,

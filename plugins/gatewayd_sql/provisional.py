@@ -97,8 +97,7 @@ class Provisionals(ProvisionalVerbs):
         """Return those of the mails on which the operator's verdict is provisional."""
         stands = or_(table.c.until.is_(None), table.c.until > now())
         query = select(table.c.mail_id).where(table.c.operator == operator, stands)
-        with self._db.reading() as connection:
-            return frozenset(connection.scalars(query.where(one_of(table.c.mail_id, mail_ids))))
+        return frozenset(self._db.column(query.where(one_of(table.c.mail_id, mail_ids))))
 
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that these are no longer provisional."""

@@ -44,8 +44,7 @@ class RequestTables(RequestVerbs):
     def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
         """Return requests by id: those of ``ids``, or the unanswered ones, of ``accounts`` if given."""
         query = select(table).where(_OPEN if ids is None else one_of(table.c.id, ids)).order_by(table.c.id)
-        with self._db.reading() as connection:
-            rows = connection.execute(query).all()
+        rows = self._db.rows(query)
         # Few are unanswered at any time, and a daemon asks for thousands of accounts.
         wanted = None if accounts is None or ids is not None else frozenset(accounts)
         return [_request(row) for row in rows if wanted is None or row.account in wanted]

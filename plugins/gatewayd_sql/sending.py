@@ -92,8 +92,7 @@ class Sending(DeliveryVerbs):
 
     def suspensions(self) -> Sequence[Suspension]:
         """Return the targets that get nothing, by operator and name."""
-        with self._db.reading() as connection:
-            rows = connection.execute(select(suspension)).all()
+        rows = self._db.rows(select(suspension))
         found = [value_of(Suspension, row, since=moment(row.since)) for row in rows]
         # Databases differ in how they order text.
         return sorted(found, key=lambda one: (one.operator, one.target))
