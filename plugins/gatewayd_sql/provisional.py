@@ -16,6 +16,7 @@ from gatewayd_sql.dialect import clock, now, one_of
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.outbox_tables import delivery
 from gatewayd_sql.refused import forget
+from gatewayd_sql.rows import value_of
 from gatewayd_sql.sealing import hold, remember
 from gatewayd_sql.tables import filing, mail
 from gatewayd_sql.times import clean, moment, seconds
@@ -76,19 +77,12 @@ class Provisionals(ProvisionalVerbs):
                 connection.execute(delete(table).where(old))
             return self.provisional(operator, before=before, after=after, limit=limit)
         return [
-            Doubted(
-                mail_id=row.mail_id,
-                account=row.account,
+            value_of(
+                Doubted,
+                row,
                 received_at=moment(row.received_at),
                 filed=row.filed is not None,
-                verdict=Provisional(
-                    operator=operator,
-                    since=moment(row.since),
-                    version=row.version,
-                    fire=row.fire,
-                    undecided=row.until is None,
-                ),
-                owner=row.owner,
+                verdict=value_of(Provisional, row, since=moment(row.since), undecided=row.until is None),
             )
             for row in rows
         ]

@@ -13,7 +13,7 @@ from gatewayd import Lease, LeaseLost, PermanentError, Query, TransientError, Vi
 from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw, nobody_is_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd import Store
 
@@ -24,6 +24,16 @@ _BOX = "sales at imap.example.com"
 
 def _lease(store: Store, account: str) -> Lease:
     return Custodian.of(store, account).lease
+
+
+def _claimed_at_once(stores: Sequence[Store], *, second: bool) -> Mapping[str, Sequence[str]]:
+    """Let eight accounts claim one mailbox at once; return for each what it was told: who has the mailbox."""
+    leases = [_lease(stores[0], f"account{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        claims = [
+            threads.submit(stores[number % 4].claim, lease, _BOX, second=second, enter=True) for number, lease in enumerate(leases)
+        ]
+        return {lease.account: claim.result(60) for lease, claim in zip(leases, claims, strict=True)}
 
 
 class AccountContract:
@@ -58,27 +68,13 @@ class AccountContract:
         assert store.mailboxes() == {_BOX: [("second", False)]}
 
     def test_of_many_that_come_at_once_one_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
-        stores = [open_store() for _ in range(4)]
-        leases = [_lease(stores[0], f"account{number}") for number in range(8)]
-        with ThreadPoolExecutor(8) as threads:
-            found = list(
-                threads.map(
-                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=False, enter=True), enumerate(leases), timeout=60
-                )
-            )
+        found = list(_claimed_at_once([open_store() for _ in range(4)], second=False).values())
         assert len({tuple(one) for one in found}) == 1
         assert len(found[0]) == 1
 
     def test_of_many_that_come_at_once_with_the_word_each_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
         stores = [open_store() for _ in range(4)]
-        leases = [_lease(stores[0], f"account{number}") for number in range(8)]
-        with ThreadPoolExecutor(8) as threads:
-            found = list(
-                threads.map(
-                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=True, enter=True), enumerate(leases), timeout=60
-                )
-            )
-        assert all(lease.account in having for lease, having in zip(leases, found, strict=True))
+        assert all(account in having for account, having in _claimed_at_once(stores, second=True).items())
         assert len(stores[0].mailboxes()[_BOX]) == 8
 
     def test_P2_a_late_claim_is_refused(self, store: Store) -> None:

@@ -16,7 +16,7 @@ from gatewayd.message.mail import BytesSource, parse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gatewayd import Action, FilingFault, Outcome, Record, State, Store, Tally, Waiting
+    from gatewayd import Action, FilingFault, FolderState, Outcome, Record, State, Store, Tally, Waiting
 
 __all__ = [
     "ACME",
@@ -115,6 +115,12 @@ class Custodian:
         return self.store.enter(
             self.lease, folder, entries, cursor=cursor, start_at=None, standing=None if standing is None else set(standing)
         )
+
+    def folder_state(self, folder: str = "INBOX") -> FolderState:
+        """Return how far a folder was listed; it was."""
+        state = self.store.folder(self.lease.account, folder)
+        assert state is not None
+        return state
 
     def states(self, *keys: str, folder: str = "INBOX") -> Mapping[str, State]:
         """Return the states of keys; by default, of the keys 1 to 99."""

@@ -24,15 +24,13 @@ class LedgerContract:
         assert store.folder("shared", "INBOX") is None
         entries = [Entry(listed=Listed("1", 7, NOON)), Entry(listed=Listed("1", 8)), Entry(listed=Listed("2"), backlog=True)]
         assert store.enter(shared.lease, "INBOX", entries, cursor="a", start_at=NOON) == 2
-        state = store.folder("shared", "INBOX")
-        assert state is not None
+        state = shared.folder_state()
         assert (state.cursor, state.start_at) == ("a", NOON)
         first, second = shared.waiting()
         assert (first.listed, first.backlog, first.tries) == (Listed("1", 7, NOON), False, 0)
         assert (second.listed, second.backlog) == (Listed("2"), True)
         assert store.enter(shared.lease, "INBOX", [*entries, Entry(listed=Listed("3"))], cursor="b", start_at=None) == 1
-        state = store.folder("shared", "INBOX")
-        assert state is not None
+        state = shared.folder_state()
         assert (state.cursor, state.start_at) == ("b", None)
         assert shared.states("1", "2", "4") == {"1": "waiting", "2": "waiting"}
         assert shared.states("1", folder="Sent") == {}

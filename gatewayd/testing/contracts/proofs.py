@@ -140,17 +140,14 @@ class ProofContract:
         store.prove(shared.lease, "INBOX", checked_at=NOON, compared_at=NOON, doubt="")
         assert store.folder("shared", "INBOX") is None, "it was never listed"
         shared.enter("1")
-        state = store.folder("shared", "INBOX")
-        assert state is not None
+        state = shared.folder_state()
         assert (state.checked_at, state.compared_at, state.doubt) == (None, None, "")
         store.prove(shared.lease, "INBOX", checked_at=NOON, compared_at=NOON, doubt="")
-        state = store.folder("shared", "INBOX")
-        assert state is not None
+        state = shared.folder_state()
         assert (state.checked_at, state.compared_at, state.doubt) == (NOON, NOON, "")
         later = NOON + timedelta(hours=1)
         store.prove(shared.lease, "INBOX", checked_at=None, compared_at=later, doubt="it counts 3 and lists 2")
-        state = store.folder("shared", "INBOX")
-        assert state is not None
+        state = shared.folder_state()
         assert (state.checked_at, state.compared_at, state.doubt) == (NOON, later, "it counts 3 and lists 2")
         shared.enter("2")
         assert store.folder("shared", "INBOX") == state, "a page clears up nothing"
