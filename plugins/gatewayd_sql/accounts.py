@@ -64,8 +64,12 @@ class Accounts(AccountVerbs):
         with self._db.writing() as connection:
             _refuse(connection, old, new, gone)
             for table in metadata.tables.values():
-                if "account" in table.c and table is not lease:
-                    _rename(connection, table, old, new)
+                if "account" not in table.c or table is lease:
+                    continue
+                # What is told of the new name so far is that it waits.
+                if table.c.account.primary_key:
+                    connection.execute(delete(table).where(table.c.account == new))
+                connection.execute(update(table).where(table.c.account == old).values(account=new))
             moved = update(delivery).where(delivery.c.lane == f"account {old}")
             connection.execute(moved.values(lane=f"account {new}"))
             # A late write of whoever had it finds no lease.
@@ -121,10 +125,3 @@ def _refuse(connection: Connection, old: str, new: str, gone: str | None) -> Non
 def _kept(connection: Connection, account: str, *tables: Table) -> bool:
     kept = [exists().where(table.c.account == account) for table in tables]
     return bool(connection.scalar(select(or_(*kept))))
-
-
-def _rename(connection: Connection, table: Table, old: str, new: str) -> None:
-    # What is told of the new name so far is that it waits.
-    if table.c.account.primary_key:
-        connection.execute(delete(table).where(table.c.account == new))
-    connection.execute(update(table).where(table.c.account == old).values(account=new))

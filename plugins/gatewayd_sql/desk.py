@@ -136,7 +136,9 @@ class DeskTables(DeskVerbs):
 def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -> None:
     """Replace what matchers said of these filings, which are there and locked."""
     ids = list(new)
-    _forget(connection, viewer, ids)
+    for table in (link, rival, fault):
+        gone = delete(table).where(table.c.operator == viewer.operator, one_of(table.c.mail_id, ids))
+        connection.execute(gone.where(~link.c.by_hand, link.c.removed_by.is_(None)) if table is link else gone)
     say(connection, [*new.items()], clock(connection))
     for mail_id in ids:
         queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
@@ -181,13 +183,6 @@ def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[s
 
 def _one(viewer: Viewer, mail_id: int, kind: str, record_id: str) -> ColumnElement[bool]:
     return and_(link.c.operator == viewer.operator, link.c.mail_id == mail_id, link.c.kind == kind, link.c.record_id == record_id)
-
-
-def _forget(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
-    """Take away what matchers said of these filings."""
-    for table in (link, rival, fault):
-        gone = delete(table).where(table.c.operator == viewer.operator, one_of(table.c.mail_id, mail_ids))
-        connection.execute(gone.where(~link.c.by_hand, link.c.removed_by.is_(None)) if table is link else gone)
 
 
 def _settle_rivals(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:

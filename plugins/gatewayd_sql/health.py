@@ -17,7 +17,7 @@ from gatewayd_sql.tables import WAITING, daemon, filing, health, ledger
 from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -71,13 +71,14 @@ class Daemons(HealthVerbs):
 
     def tell(self, healths: Sequence[AccountHealth]) -> None:
         """Keep how accounts are; of several for one account the last."""
-        by_account = {one.account: one for one in healths}
-        if not by_account:
-            return
-        # In the order of accounts: two daemons then never wait for each other in a ring.
-        rows = [_row(one) for _, one in sorted(by_account.items())]
-        with self._db.writing() as connection:
-            _TELL.run(connection, rows)
+        self._tell(_TELL, {one.account: one for one in healths})
+
+    def _tell(self, told: Many, healths: Mapping[str, AccountHealth | DirectoryHealth]) -> None:
+        if healths:
+            # In the order of accounts or operators: two daemons then never wait for each other in a ring.
+            rows = [_row(one) for _, one in sorted(healths.items())]
+            with self._db.writing() as connection:
+                told.run(connection, rows)
 
     def healths(self) -> Sequence[AccountHealth]:
         """Return how every account is, by name."""
@@ -100,11 +101,7 @@ class Daemons(HealthVerbs):
 
     def tell_directories(self, healths: Sequence[DirectoryHealth]) -> None:
         """Keep how directories are; of several for one operator the last."""
-        by_operator = {one.operator: one for one in healths}
-        if not by_operator:
-            return
-        with self._db.writing() as connection:
-            _TELL_DIRECTORIES.run(connection, [_row(one) for _, one in sorted(by_operator.items())])
+        self._tell(_TELL_DIRECTORIES, {one.operator: one for one in healths})
 
     def directories(self) -> Sequence[DirectoryHealth]:
         """Return how every directory is, by operator."""

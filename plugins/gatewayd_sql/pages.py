@@ -133,15 +133,12 @@ class EnteredPage:
             rows.append(row)
         _ADD.run(self.connection, rows)
         self._set(taken, anchor=None, owed=None, again=None)
-        self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
-        move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
-
-    def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:
-        """Let mails that were filed under the old keys be shown under the new ones."""
         if taken:
+            # Mails that were filed under the old keys are shown under the new ones.
             filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
             moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
-            self.connection.execute(moved, list(taken))
+            self.connection.execute(moved, [{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
+        move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
 
 
 def entry_row(account: str, folder: str, entry: Entry, time: float) -> dict[str, object]:

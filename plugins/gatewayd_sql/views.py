@@ -44,31 +44,26 @@ def views(connection: Connection, operator: str, conditions: Sequence[ColumnElem
     rivals: dict[int, list[RivalView]] = defaultdict(list)
     faults: dict[int, list[FilingFault]] = defaultdict(list)
     for row in _rows(connection, link, operator, ids, link.c.removed_by.is_(None)):
-        shown = LinkView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
-        links[row.mail_id].append(shown)
+        links[row.mail_id].append(value_of(LinkView, row, id=row.record_id))
     for row in _rows(connection, rival, operator, ids):
-        fits = RivalView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
-        rivals[row.mail_id].append(fits)
+        rivals[row.mail_id].append(value_of(RivalView, row, id=row.record_id))
     for row in _rows(connection, fault, operator, ids):
         faults[row.mail_id].append(FilingFault(row.by, row.error))
-    return [_view(row, links[row.mail_id], rivals[row.mail_id], faults[row.mail_id]) for row in rows]
-
-
-def _view(
-    row: Row[*tuple[Any, ...]], links: Sequence[LinkView], rivals: Sequence[RivalView], faults: Sequence[FilingFault]
-) -> FilingView:
-    return value_of(
-        FilingView,
-        row,
-        id=row.mail_id,
-        to=tuple(json.loads(row.recipients)),
-        sent_at=moment(row.sent_at),
-        received_at=moment(row.received_at),
-        attachments=_attachments(row.attachments),
-        links=tuple(links),
-        rivals=tuple(rivals),
-        faults=tuple(faults),
-    )
+    return [
+        value_of(
+            FilingView,
+            row,
+            id=row.mail_id,
+            to=tuple(json.loads(row.recipients)),
+            sent_at=moment(row.sent_at),
+            received_at=moment(row.received_at),
+            attachments=_attachments(row.attachments),
+            links=tuple(links[row.mail_id]),
+            rivals=tuple(rivals[row.mail_id]),
+            faults=tuple(faults[row.mail_id]),
+        )
+        for row in rows
+    ]
 
 
 def _rows(
