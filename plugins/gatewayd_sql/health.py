@@ -160,4 +160,5 @@ def _open(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
 
 def _row(one: DaemonHealth | AccountHealth | DirectoryHealth) -> dict[str, object]:
     row = row_of(one)
-    return row | {"owner": row.pop("holder")}
+    row["owner"] = row.pop("holder")
+    return row
