@@ -1,4 +1,4 @@
-"""The config folder as one value."""
+"""The config folder as one value: what its files say, and what stays out for faults of one of them."""
 
 from __future__ import annotations
 
