@@ -14,7 +14,7 @@ from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_ra
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House
-from tests.unit.cli.test_status import DAEMON
+from tests.unit.cli.status_house import DAEMON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

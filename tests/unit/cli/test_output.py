@@ -16,18 +16,20 @@ from hypothesis import strategies as st
 
 from gatewayd import Attachment, ConfigError, FilingFault, FilingView, LinkView, Part, PermanentError, RivalView, filing_row
 from gatewayd.cli import output
-from gatewayd.cli.mail import _write, print_filings
+from gatewayd.cli.mail import print_filings
 from gatewayd.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from gatewayd.cli.output import Json
 
+
 #: All that a terminal may take for a command, that turns text around, or that can't be encoded.
 HOSTILE = "\x00\x07\x08\x1b[31m\x7f\x85\x9b2J\u200b\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\ue000"
+
 CONTROLS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
 anything = st.text(st.characters(categories=None)) | st.text(st.sampled_from(HOSTILE + "ab é中\t\r\n"))
 
 
@@ -184,6 +186,7 @@ def test_errors_say_what_is_wrong_where_and_what_to_do(capsys: pytest.CaptureFix
 
 
 PART = Part(offset=0, length=1, type="application/pdf", encoding="base64", charset="")
+
 FILING = FilingView(
     id=7,
     operator="acme",
@@ -239,20 +242,6 @@ def test_a_filing_as_json_has_the_names_of_the_design() -> None:
 
 def test_what_a_filing_is_related_to_in_a_few_words() -> None:
     assert output.related(FILING) == "reservation B-756 Rome, 1 rival"
-
-
-def test_a_file_that_does_not_become_whole_is_taken_away(tmp_path: Path) -> None:
-    def torn() -> Iterator[bytes]:
-        yield b"the first half"
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(PermanentError, match=r"part\.eml can't be written: No space left on device"):
-        _write(torn(), tmp_path / "part.eml")
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "old.eml").write_bytes(b"old")
-    with pytest.raises(PermanentError, match=r"old\.eml can't be written: File exists"):
-        _write(iter([b"new"]), tmp_path / "old.eml")
-    assert (tmp_path / "old.eml").read_bytes() == b"old"
 
 
 def test_P8_of_a_long_list_one_line_of_json_at_a_time_is_made(capsys: pytest.CaptureFixture[str]) -> None:

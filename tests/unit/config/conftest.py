@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from gatewayd import Store, config
 from gatewayd.registry import loading
+from tests.unit.config.accepted_folder import FAKES, FILES, write
 from tests.unit.config.sound_folder import ACME, KINDS, MAIN, NORD, OUT, SALES
 
 if TYPE_CHECKING:
@@ -43,3 +45,22 @@ def load(tmp_path: Path, registry: loading.Registry, monkeypatch: pytest.MonkeyP
         return load(tmp_path, registry=registry)
 
     return loaded
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sound config folder, with a state folder of its own."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    write(tmp_path / "etc", FILES)
+    (tmp_path / "etc" / "plugins").mkdir()
+    shutil.copy(FAKES, tmp_path / "etc" / "plugins")
+    return tmp_path / "etc"
+
+
+@pytest.fixture
+def accepted(folder: Path) -> config.Config:
+    """The folder's config, taken over."""
+    running = config.running(folder)
+    assert (running.faults, running.standing_in) == ((), ())
+    config.accept(running)
+    return running

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,56 +18,11 @@ from gatewayd.api.options import Secret
 from gatewayd.api.roles import Matcher
 from gatewayd.errors import ConfigError
 from gatewayd.registry import loading
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_FAKES = Path(__file__).parent / "config_plugins" / "fakes.py"
-_MAIN = "state: state\nplugins: {folder: plugins}\nstore: {kind: paper}\n"
-_ACME = """\
-title: Acme Tours
-directory: {kind: cards, folder: cards}
-matchers: [names, numbers: {digits: [4, 5]}]
-users: {irina: {name: Irina Mari, email: irina@example.com}}
-"""
-_SALES = "kind: pigeon\noperators: [acme]\nloft: roof\nring: !file secrets/ring\n"
-_IRINA = "kind: pigeon\nuser: acme/irina\nloft: roof\nring: !env RING\n"
-_FILES = {"gatewayd.yaml": _MAIN, "operators/acme.yaml": _ACME, "accounts/sales.yaml": _SALES, "accounts/irina.yaml": _IRINA}
-_FAULTY = "kind: pigeon\noperators: [acme\n"
-
-
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sound config folder, with a state folder of its own."""
-    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    _write(tmp_path / "etc", _FILES)
-    (tmp_path / "etc" / "plugins").mkdir()
-    shutil.copy(_FAKES, tmp_path / "etc" / "plugins")
-    return tmp_path / "etc"
-
-
-@pytest.fixture
-def accepted(folder: Path) -> config.Config:
-    """The folder's config, taken over."""
-    running = config.running(folder)
-    assert (running.faults, running.standing_in) == ((), ())
-    config.accept(running)
-    return running
-
-
-def _copies(folder: Path) -> dict[str, bytes]:
-    root = folder / "state" / "accepted"
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+from tests.unit.config.accepted_folder import ACME, FAKES, FAULTY, FILES, IRINA, MAIN, SALES, kept_copies, write
 
 
 def test_a_faulty_file_runs_as_last_accepted_also_after_a_restart(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": "titel: Acme\n"})
+    write(folder, {"accounts/sales.yaml": FAULTY, "operators/acme.yaml": "titel: Acme\n"})
     for previous in (accepted, None):
         running = config.running(folder, previous)
         assert running.accounts == accepted.accounts
@@ -80,26 +34,26 @@ def test_a_faulty_file_runs_as_last_accepted_also_after_a_restart(folder: Path, 
 
 def test_the_faults_are_those_of_the_file_and_not_of_its_copy(folder: Path, accepted: config.Config) -> None:
     assert accepted.accounts
-    _write(folder, {"accounts/sales.yaml": "\n\n" + _SALES + "lofts: roof\n"})
+    write(folder, {"accounts/sales.yaml": "\n\n" + SALES + "lofts: roof\n"})
     assert [str(fault) for fault in config.running(folder).faults] == [
         "accounts/sales.yaml:7:1: unknown key 'lofts', did you mean 'loft'?"
     ]
 
 
 def test_what_was_never_accepted_waits(folder: Path, accepted: config.Config) -> None:
-    new = {"accounts/new.yaml": _FAULTY, "operators/new.yaml": "titel: New\nusers: {ann: {name: Ann, email: ann@example.com}}\n"}
-    _write(folder, new)
+    new = {"accounts/new.yaml": FAULTY, "operators/new.yaml": "titel: New\nusers: {ann: {name: Ann, email: ann@example.com}}\n"}
+    write(folder, new)
     running = config.running(folder, accepted)
     assert sorted(running.accounts) == ["irina", "sales"]
     assert running.operators["new"].faulty
     assert running.standing_in == ()
     config.accept(running)
-    assert sorted(_copies(folder)) == sorted({*_FILES, "plugins/fakes.py", "folder"})
+    assert sorted(kept_copies(folder)) == sorted({*FILES, "plugins/fakes.py", "folder"})
 
 
 def test_relative_paths_in_a_copy_count_from_the_config_folder(folder: Path, accepted: config.Config) -> None:
     assert accepted.folder == folder
-    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": _FAULTY})
+    write(folder, {"accounts/sales.yaml": FAULTY, "operators/acme.yaml": FAULTY})
     running = config.running(folder)
     assert dict(running.accounts["sales"].options)["ring"] == Secret("file", str(folder / "secrets" / "ring"))
     directory = running.operators["acme"].directory_options
@@ -111,10 +65,10 @@ def test_P9_copies_are_what_people_wrote_and_nobody_else_reads_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch, accepted: config.Config
 ) -> None:
     monkeypatch.setenv("RING", "hunter2")
-    _write(folder, {"secrets/ring": "hunter2"})
+    write(folder, {"secrets/ring": "hunter2"})
     config.accept(accepted)
-    copies = _copies(folder)
-    assert {name: copies[name].decode() for name in _FILES} == _FILES
+    copies = kept_copies(folder)
+    assert {name: copies[name].decode() for name in FILES} == FILES
     assert not [name for name, raw in copies.items() if b"hunter2" in raw]
     root = folder / "state" / "accepted"
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (root, *root.rglob("*"))}
@@ -124,15 +78,15 @@ def test_P9_copies_are_what_people_wrote_and_nobody_else_reads_them(
 def test_only_what_changed_is_written(folder: Path, accepted: config.Config) -> None:
     root = folder / "state" / "accepted"
     before = {path: path.stat().st_ino for path in root.rglob("*")}
-    _write(folder, {"accounts/sales.yaml": _SALES.replace("roof", "tower")})
+    write(folder, {"accounts/sales.yaml": SALES.replace("roof", "tower")})
     config.accept(config.running(folder, accepted))
     after = {path: path.stat().st_ino for path in root.rglob("*")}
     assert {path for path in after if after[path] != before.get(path)} == {root / "accounts" / "sales.yaml"}
-    assert b"tower" in _copies(folder)["accounts/sales.yaml"]
+    assert b"tower" in kept_copies(folder)["accounts/sales.yaml"]
 
 
 def test_a_folder_of_copies_is_synced_once_however_many_are_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _write(folder, {f"accounts/more-{number}.yaml": _SALES for number in range(20)})
+    write(folder, {f"accounts/more-{number}.yaml": SALES for number in range(20)})
     running, synced = config.running(folder), list[Path]()
     monkeypatch.setattr("os.fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink()))
     config.accept(running)
@@ -148,72 +102,42 @@ def test_a_file_that_is_gone_is_gone(folder: Path, accepted: config.Config) -> N
     running = config.running(folder, accepted)
     assert sorted(running.accounts) == ["irina"]
     config.accept(running)
-    assert "accounts/sales.yaml" not in _copies(folder)
-    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    assert "accounts/sales.yaml" not in kept_copies(folder)
+    write(folder, {"accounts/sales.yaml": FAULTY})
     assert "sales" not in config.running(folder).accounts
 
 
-@pytest.mark.parametrize("kind", ["folder", "broken link", "too large"])
-def test_what_can_not_be_read_runs_as_last_accepted(folder: Path, accepted: config.Config, kind: str) -> None:
-    path = folder / "accounts" / "sales.yaml"
-    path.unlink()
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "broken link":
-        path.symlink_to("nowhere")
-    else:
-        path.write_text("#" * (1 << 20) + "\n" + _SALES)
-    running = config.running(folder)
-    assert (running.accounts, running.standing_in) == (accepted.accounts, ("accounts/sales.yaml",))
-    config.accept(running)
-    assert _copies(folder)["accounts/sales.yaml"] == _SALES.encode()
-
-
-def test_a_folder_that_can_not_be_listed_runs_as_last_accepted(folder: Path, accepted: config.Config) -> None:
-    shutil.rmtree(folder / "accounts")
-    (folder / "accounts").write_text("")
-    running = config.running(folder)
-    assert running.accounts == accepted.accounts
-    assert running.standing_in == ("accounts/irina.yaml", "accounts/sales.yaml")
-    assert str(running.faults[0]) == "accounts: can't be read: Not a directory"
-    config.accept(running)
-    assert config.running(folder).accounts == accepted.accounts
-    shutil.rmtree(folder / "state" / "accepted" / "accounts")
-    (folder / "state" / "accepted" / "accounts").write_text("")
-    assert config.running(folder).accounts == {}
-
-
 def test_a_file_that_changed_since_it_was_read_keeps_its_older_copy(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"accounts/sales.yaml": _SALES + "height: 2\n", "accounts/irina.yaml": _IRINA + "height: 2\n"})
+    write(folder, {"accounts/sales.yaml": SALES + "height: 2\n", "accounts/irina.yaml": IRINA + "height: 2\n"})
     running = config.running(folder, accepted)
     assert running.faults == ()
-    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    write(folder, {"accounts/sales.yaml": FAULTY})
     (folder / "accounts" / "irina.yaml").unlink()
     config.accept(running)
-    copies = _copies(folder)
-    assert copies["accounts/sales.yaml"] == _SALES.encode()
-    assert copies["accounts/irina.yaml"] == _IRINA.encode()
+    copies = kept_copies(folder)
+    assert copies["accounts/sales.yaml"] == SALES.encode()
+    assert copies["accounts/irina.yaml"] == IRINA.encode()
 
 
 def test_a_file_that_says_nothing_and_is_sound_is_accepted(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"operators/acme.yaml": "{}\n", "accounts/irina.yaml": _SALES})
+    write(folder, {"operators/acme.yaml": "{}\n", "accounts/irina.yaml": SALES})
     running = config.running(folder, accepted)
     assert running.faults == ()
     config.accept(running)
-    assert _copies(folder)["operators/acme.yaml"] == b"{}\n"
+    assert kept_copies(folder)["operators/acme.yaml"] == b"{}\n"
 
 
 @pytest.mark.parametrize("left", ["", "\n"])
 def test_a_file_that_was_emptied_runs_as_last_accepted(folder: Path, accepted: config.Config, left: str) -> None:
     # A full disk leaves it so when it is saved, and so does a loss of power.
-    _write(folder, {"operators/acme.yaml": left})
+    write(folder, {"operators/acme.yaml": left})
     for previous in (accepted, None):
         running = config.running(folder, previous)
         assert running.operators == accepted.operators
         assert running.accounts == accepted.accounts
         assert running.standing_in == ("operators/acme.yaml",)
         config.accept(running)
-        assert _copies(folder)["operators/acme.yaml"] == _ACME.encode()
+        assert kept_copies(folder)["operators/acme.yaml"] == ACME.encode()
 
 
 def test_a_main_file_that_was_emptied_is_refused(
@@ -221,7 +145,7 @@ def test_a_main_file_that_was_emptied_is_refused(
 ) -> None:
     # The service has a state folder in any case: the rest of the file must not be forgotten for that, its store least of all.
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "other"))
-    _write(folder, {"gatewayd.yaml": ""})
+    write(folder, {"gatewayd.yaml": ""})
     for previous in (accepted, None):
         with pytest.raises(ConfigError, match=r"gatewayd\.yaml is faulty") as caught:
             config.running(folder, previous)
@@ -252,21 +176,21 @@ def test_what_was_empty_when_it_was_accepted_runs_on(
 
 
 def test_a_faulty_main_file_refuses_all_and_the_copies_stay(folder: Path, accepted: config.Config) -> None:
-    copies = _copies(folder)
-    _write(folder, {"gatewayd.yaml": _MAIN + "sotre: {}\n", "accounts/sales.yaml": _FAULTY})
+    copies = kept_copies(folder)
+    write(folder, {"gatewayd.yaml": MAIN + "sotre: {}\n", "accounts/sales.yaml": FAULTY})
     with pytest.raises(ConfigError, match=r"gatewayd\.yaml is faulty") as caught:
         config.running(folder, accepted)
     assert {fault.file for fault in caught.value.faults} == {"gatewayd.yaml", "accounts/sales.yaml"}
     with pytest.raises(ConfigError):
         config.running(folder / "nowhere", accepted)
-    _write(folder, {"gatewayd.yaml": "store: {kind: paper}\n"})
+    write(folder, {"gatewayd.yaml": "store: {kind: paper}\n"})
     with pytest.raises(ConfigError):
         config.running(folder)
-    assert _copies(folder) == copies
+    assert kept_copies(folder) == copies
 
 
 def test_another_state_folder_waits_for_a_restart_and_so_do_the_copies(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"gatewayd.yaml": _MAIN.replace("state: state", "state: elsewhere"), "accounts/sales.yaml": _FAULTY})
+    write(folder, {"gatewayd.yaml": MAIN.replace("state: state", "state: elsewhere"), "accounts/sales.yaml": FAULTY})
     running = config.running(folder, accepted)
     assert running.accounts == accepted.accounts
     assert config.changes(accepted, running).restart == ("state",)
@@ -274,52 +198,11 @@ def test_another_state_folder_waits_for_a_restart_and_so_do_the_copies(folder: P
     assert not (folder / "elsewhere").exists()
 
 
-def test_a_copy_that_is_no_longer_sound_gives_way_to_what_runs(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": _FAULTY})
-    for copy in ("accounts/sales.yaml", "operators/acme.yaml"):
-        (folder / "state" / "accepted" / copy).write_text("titel: Acme\n")
-    running = config.running(folder, accepted)
-    assert (running.accounts, running.operators) == (accepted.accounts, accepted.operators)
-    assert running.standing_in == ("accounts/sales.yaml", "operators/acme.yaml")
-    restarted = config.running(folder)
-    assert sorted(restarted.accounts) == ["irina"]
-    assert restarted.operators["acme"].faulty
-    assert restarted.standing_in == ()
-
-
-def test_what_runs_does_not_stand_in_where_it_no_longer_fits_the_plugins(folder: Path, accepted: config.Config) -> None:
-    code = _FAKES.read_text()
-    _write(folder, {"plugins/fakes.py": code.replace("digits: tuple", "numbers: tuple").replace("loft:", "house:")})
-    running = config.running(folder, accepted)
-    assert running.operators["acme"].faulty
-    assert running.accounts == {}
-    assert running.standing_in == ()
-    _write(folder, {"plugins/fakes.py": code.replace("folder: ConfigPath", "place: ConfigPath")})
-    assert config.running(folder, accepted).operators["acme"].faulty
-
-
-@pytest.mark.parametrize(
-    ("change", "left"),
-    [
-        ({"operators/acme.yaml": _ACME.replace("irina:", "ivan:")}, ["sales"]),
-        ({"operators/acme.yaml": None, "operators/other.yaml": "title: Other\n"}, []),
-    ],
-)
-def test_P6_who_sees_mail_is_decided_by_the_files_and_not_by_what_runs(
-    folder: Path, accepted: config.Config, change: Mapping[str, str | None], left: list[str]
-) -> None:
-    for name, text in change.items():
-        (folder / name).unlink() if text is None else _write(folder, {name: text})
-    running = config.running(folder, accepted)
-    assert sorted(running.accounts) == left
-    assert running.standing_in == ()
-
-
 def test_of_an_operator_that_waits_the_users_are_not_known_and_its_personal_accounts_run(
     folder: Path, accepted: config.Config
 ) -> None:
     shutil.rmtree(folder / "state")
-    _write(folder, {"operators/acme.yaml": _FAULTY, "accounts/irina.yaml": _FAULTY})
+    write(folder, {"operators/acme.yaml": FAULTY, "accounts/irina.yaml": FAULTY})
     before = replace(accepted, operators={})
     running = config.running(folder, before)
     assert running.operators["acme"].faulty
@@ -328,7 +211,7 @@ def test_of_an_operator_that_waits_the_users_are_not_known_and_its_personal_acco
 
 
 def test_a_plugin_that_no_longer_loads_runs_as_last_accepted_also_after_a_restart(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"plugins/fakes.py": "def broken(:\n"})
+    write(folder, {"plugins/fakes.py": "def broken(:\n"})
     for previous in (accepted, None):
         running = config.running(folder, previous)
         assert (running.accounts, running.operators) == (accepted.accounts, accepted.operators)
@@ -336,16 +219,16 @@ def test_a_plugin_that_no_longer_loads_runs_as_last_accepted_also_after_a_restar
         assert [str(fault) for fault in running.faults] == ["plugins/fakes.py:1:12: SyntaxError: invalid syntax (fakes.py:1)"]
         assert config.changes(accepted, running) == config.Changes()
         config.accept(running)
-    assert _copies(folder)["plugins/fakes.py"] == _FAKES.read_bytes()
-    _write(folder, {"plugins/fakes.py": _FAKES.read_text() + "\n"})
+    assert kept_copies(folder)["plugins/fakes.py"] == FAKES.read_bytes()
+    write(folder, {"plugins/fakes.py": FAKES.read_text() + "\n"})
     mended = config.running(folder)
     assert (mended.faults, mended.standing_in) == ((), ())
 
 
 @pytest.mark.parametrize("code", ["def broken(:\n", "1/0\n", "", None])
 def test_a_new_process_runs_a_plugin_as_last_accepted(folder: Path, accepted: config.Config, code: str | None) -> None:
-    (folder / "plugins" / "fakes.py").unlink() if code is None else _write(folder, {"plugins/fakes.py": code})
-    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    (folder / "plugins" / "fakes.py").unlink() if code is None else write(folder, {"plugins/fakes.py": code})
+    write(folder, {"accounts/sales.yaml": FAULTY})
     look = f"""
 from pathlib import Path
 from gatewayd import config
@@ -361,16 +244,16 @@ print(config.fingerprint_of(running.operators["acme"], running.registry)["number
 
 
 def test_a_plugin_that_never_loaded_leaves_its_operators_without_matching(folder: Path) -> None:
-    _write(folder, {"plugins/fakes.py": "def broken(:\n", "plugins/paper.py": _PAPER})
+    write(folder, {"plugins/fakes.py": "def broken(:\n", "plugins/paper.py": _PAPER})
     running = config.running(folder)
     assert running.operators["acme"].faulty
     assert running.standing_in == ()
     config.accept(running)
-    assert "plugins/fakes.py" not in _copies(folder)
+    assert "plugins/fakes.py" not in kept_copies(folder)
 
 
 def test_a_plugin_that_is_gone_stays_while_somebody_uses_it(folder: Path) -> None:
-    _write(folder, {"plugins/extra.py": _EXTRA, "operators/other.yaml": _OTHER})
+    write(folder, {"plugins/extra.py": _EXTRA, "operators/other.yaml": _OTHER})
     before = config.running(folder)
     config.accept(before)
     (folder / "plugins" / "extra.py").unlink()
@@ -379,17 +262,17 @@ def test_a_plugin_that_is_gone_stays_while_somebody_uses_it(folder: Path) -> Non
     assert running.standing_in == ("plugins/extra.py",)
     assert [str(fault) for fault in running.faults] == ["plugins/extra.py: gone, but what it offers is still in use"]
     config.accept(running)
-    _write(folder, {"operators/other.yaml": "title: Other\n"})
+    write(folder, {"operators/other.yaml": "title: Other\n"})
     freed = config.running(folder, running)
     assert (freed.faults, freed.standing_in) == ((), ())
     config.accept(freed)
-    assert "plugins/extra.py" not in _copies(folder)
+    assert "plugins/extra.py" not in kept_copies(folder)
     assert "extra" not in config.running(folder).registry.kinds(Matcher)
 
 
 def test_a_plugin_outside_the_config_folder_is_named_by_its_whole_path(folder: Path, tmp_path: Path) -> None:
     (folder / "plugins").rename(tmp_path / "plugins")
-    _write(folder, {"gatewayd.yaml": _MAIN.replace("plugins}", f"{tmp_path}/plugins}}")})
+    write(folder, {"gatewayd.yaml": MAIN.replace("plugins}", f"{tmp_path}/plugins}}")})
     config.accept(config.running(folder))
     (tmp_path / "plugins" / "fakes.py").write_text("1/0")
     running = config.running(folder)
@@ -401,7 +284,7 @@ def test_a_copy_of_a_plugin_that_can_not_be_read_is_as_good_as_none(folder: Path
     copy = folder / "state" / "accepted" / "plugins" / "fakes.py"
     copy.unlink()
     copy.mkdir()
-    _write(folder, {"plugins/fakes.py": "1/0", "plugins/paper.py": _PAPER})
+    write(folder, {"plugins/fakes.py": "1/0", "plugins/paper.py": _PAPER})
     assert config.running(folder).operators["acme"].faulty
 
 
@@ -423,7 +306,7 @@ def test_what_a_killed_daemon_left_behind_is_removed(folder: Path, accepted: con
 
 
 _PAPER = (
-    _FAKES.read_text().partition("class Nest")[0]
+    FAKES.read_text().partition("class Nest")[0]
     + """
 @whole
 class Paper(Store):
@@ -434,6 +317,7 @@ def gatewayd_stores() -> list[type]:
     return [Paper]
 """
 )
+
 _EXTRA = """
 from gatewayd import Matcher, hookimpl
 
@@ -446,6 +330,7 @@ class Extra(Matcher):
 def gatewayd_matchers():
     return [Extra]
 """
+
 _OTHER = "directory: {kind: cards, folder: cards}\nmatchers: [extra]\n"
 
 _TEXTS = {
@@ -459,12 +344,13 @@ _TEXTS = {
     ],
     "accounts/info.yaml": ["kind: snail\noperators: [acme, nord]\nloft: mud\nring: !env RING\n", "kind: snale\n"],
 }
+
 _EDITS = st.sampled_from([(name, text) for name, texts in _TEXTS.items() for text in (*texts, None)])
 
 
 @pytest.fixture(scope="module")
 def registry() -> loading.Registry:
-    return loading.load(_FAKES.parent)
+    return loading.load(FAKES.parent)
 
 
 @given(st.lists(st.lists(_EDITS, max_size=4), min_size=1, max_size=6))
@@ -476,11 +362,11 @@ def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
     shutil.rmtree(tmp_path)
     real, ideal = tmp_path / "real", tmp_path / "ideal"
     for folder in (real, ideal):
-        _write(folder, {"gatewayd.yaml": "state: state\nstore: {kind: paper}\n"})
+        write(folder, {"gatewayd.yaml": "state: state\nstore: {kind: paper}\n"})
     once_sound: set[str] = set()
     for edits in rounds:
         for name, text in edits:
-            (real / name).unlink(missing_ok=True) if text is None else _write(real, {name: text})
+            (real / name).unlink(missing_ok=True) if text is None else write(real, {name: text})
         sound = config.load(real, registry)
         # An account that names one operator of several without a file is sound: it runs for the others.
         faulty = {file for file, digest in sound.digests.items() if not digest}
@@ -491,7 +377,7 @@ def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
                 once_sound.discard(name)
             elif name not in faulty or name not in once_sound:
                 # What was never sound is never taken over, even where another file would make its older text sound by now.
-                _write(ideal, {name: (real / name).read_text()})
+                write(ideal, {name: (real / name).read_text()})
         running = config.running(real, registry=registry)
         expected = config.load(ideal, registry)
         assert set(running.standing_in) <= faulty
@@ -502,8 +388,8 @@ def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
 
 @pytest.mark.parametrize("file", ["operators/acme.yaml", "operators/nord.yaml"])
 def test_P4_an_operator_whose_file_is_gone_costs_the_others_nothing(folder: Path, accepted: config.Config, file: str) -> None:
-    shared = _SALES.replace("[acme]", "[acme, nord]")
-    _write(folder, {"operators/nord.yaml": "title: Nord\n", "accounts/sales.yaml": shared})
+    shared = SALES.replace("[acme]", "[acme, nord]")
+    write(folder, {"operators/nord.yaml": "title: Nord\n", "accounts/sales.yaml": shared})
     (folder / "accounts/irina.yaml").unlink()
     both = config.running(folder, accepted)
     assert (both.faults, both.accounts["sales"].operators) == ((), ("acme", "nord"))
@@ -519,13 +405,13 @@ def test_P4_an_operator_whose_file_is_gone_costs_the_others_nothing(folder: Path
         assert [str(fault) for fault in running.faults] == [f"accounts/sales.yaml:2:{13 if gone == 'acme' else 19}: {what}"]
         config.accept(running)
     # What is faulty besides runs as last accepted, for those that are there.
-    _write(folder, {"accounts/sales.yaml": shared + "lofts: roof\n"})
+    write(folder, {"accounts/sales.yaml": shared + "lofts: roof\n"})
     running = config.running(folder)
     assert (running.accounts["sales"].operators, running.standing_in) == ((left,), ("accounts/sales.yaml",))
     # Without any, nobody may see its mail.
-    _write(folder, {"accounts/sales.yaml": shared})
+    write(folder, {"accounts/sales.yaml": shared})
     (folder / f"operators/{left}.yaml").unlink()
     assert "sales" not in config.running(folder, running).accounts
-    _write(folder, {"operators/acme.yaml": _ACME, "operators/nord.yaml": "title: Nord\n"})
+    write(folder, {"operators/acme.yaml": ACME, "operators/nord.yaml": "title: Nord\n"})
     mended = config.running(folder, running)
     assert (mended.faults, mended.accounts["sales"].operators) == ((), ("acme", "nord"))
