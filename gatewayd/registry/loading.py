@@ -206,7 +206,7 @@ class _Loading:
     def add(self, plugins: Sequence[FoundPlugin]) -> None:
         """Load plugins; each stays in the list, with its error if it is out of use."""
         to_try = [found for found in plugins if not (found.own or found.error or found.names & self._without)]
-        results = self._tries.verdicts(to_try)
+        results = self._tries.results(to_try)
         for found in plugins:
             self.plugins.append(self._loaded(found, results.get(found)))
 
@@ -215,7 +215,7 @@ class _Loading:
         sound = {plugin.path.name for plugin in self.plugins if plugin.path and (not plugin.error or plugin.left_out)}
         wanted = [discovery.single(file) for file in files if file.path.name not in sound]
         wanted = [found for found in wanted if not found.names & self._without]
-        results = self._tries.verdicts(wanted)
+        results = self._tries.results(wanted)
         for found in wanted:
             same = next((one for one in self.plugins if one.path and found.path and one.path.name == found.path.name), None)
             before, self.plugins = self.plugins, [one for one in self.plugins if one is not same]

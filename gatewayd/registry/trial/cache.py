@@ -1,6 +1,6 @@
 """Remember the results of trials, in this process and in a file of the state folder for later ones.
 
-A sound plugin is sound until its code changes, or what is installed beside it. One that is not is tried again some time later.
+A sound plugin stays sound until its code or the installed packages change. One that failed is tried again after a while.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TrialCache"]
 
-#: Seconds for which it is remembered that a plugin is of no use.
+#: Seconds for which a failed trial is remembered.
 _FAULTY = 600.0
-#: How many verdicts are kept, and how large their file may be.
+#: How many results are kept, and the largest size of their file in bytes.
 _MOST, _LARGEST = 500, 4 << 20
 
-#: By the process: key, verdict, and when it was given.
+#: The results that this process knows, with the time of each.
 _known: dict[str, tuple[TrialResult, float]] = {}
 
 
 class TrialCache:
-    """The verdicts of one state folder; without a file those of this process alone."""
+    """The results in a file of the state folder; without a file only those of this process."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -43,24 +43,23 @@ class TrialCache:
         self._read = False
 
     def get(self, found: FoundPlugin, *, faulty: bool = True) -> TrialResult | None:
-        """Return what is known of a plugin; with ``faulty`` also that it is of no use."""
+        """Return the result that is remembered for a plugin, if any; failures only with ``faulty``."""
         key = self._key(found)
         if key not in _known and not self._read:
             self._read = True
             for other, one in self._kept().items():
                 _known.setdefault(other, one)
-        verdict, at = _known.get(key, (None, 0.0))
-        if verdict is None or (verdict.error and (not faulty or not 0 <= time.time() - at < _FAULTY)):
+        result, at = _known.get(key, (None, 0.0))
+        if result is None or (result.error and (not faulty or not 0 <= time.time() - at < _FAULTY)):
             return None
-        if found.path is not None and Path(verdict.file).name == found.path.name:
-            # The verdict may be about the same code in another folder.
-            return replace(verdict, file=str(found.path))
-        return verdict
+        if found.path is not None and Path(result.file).name == found.path.name:
+            # The same code may have been tried in another folder.
+            return replace(result, file=str(found.path))
+        return result
 
-    def put(self, verdicts: Mapping[FoundPlugin, TrialResult]) -> None:
-        """Remember what was found out. Where the file can't be written, it is found out anew by the next process."""
-        now = time.time()
-        fresh = {self._key(found): (verdict, now) for found, verdict in verdicts.items()}
+    def put(self, results: Mapping[FoundPlugin, TrialResult]) -> None:
+        """Remember results. If the file can't be written, the next process tries these plugins again."""
+        fresh = {self._key(found): (result, time.time()) for found, result in results.items()}
         _known.update(fresh)
         for key in sorted(_known, key=lambda key: _known[key][1])[:-_MOST]:
             del _known[key]
@@ -80,12 +79,12 @@ class TrialCache:
             rows = json.loads(read_regular(self._file, _LARGEST))
             return {str(key): (TrialResult.of(row), float(at)) for key, (row, at) in rows.items() if key.startswith(self._around)}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            # As good as none.
+            # An unreadable file counts as empty.
             return {}
 
 
 def _around() -> str:
-    """Return what tells this Python with all that is installed from another."""
+    """Return a hash of this Python and the times of gatewayd's code and of the folders with installed packages."""
     found = hashlib.sha256(sys.version.encode())
     ours = Path(__file__).parent.parent
     others = [Path(one) for one in sys.path if Path(one).name in {"site-packages", "dist-packages"}]

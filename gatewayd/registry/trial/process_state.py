@@ -1,6 +1,4 @@
-"""Check that a plugin's import left its process as it was: signals, limits, locale, logging and all else that everybody there
-uses.
-"""
+"""Check that a plugin's import left its process as it was: signals, limits, locale, logging and other shared state."""
 
 from __future__ import annotations
 
@@ -29,16 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessState"]
 
-#: Seconds that a thread which an import started has to end.
+#: Seconds that threads started by an import have to end.
 _END = 0.5
-#: What of libraries is a switch for prints.
+#: The switches by which libraries print what they send and receive.
 _DEBUGGING = (
     ("imaplib", "Debug"),
     ("smtplib", "SMTP.debuglevel"),
     ("http.client", "HTTPConnection.debuglevel"),
     ("poplib", "POP3._debugging"),
 )
-#: What Python itself replaces when it is used for the first time.
+#: Methods that Python itself replaces on first use.
 _REPLACED = {"_no_init_or_replace_init", "_no_init"}
 
 
@@ -47,7 +45,7 @@ def _signals() -> object:
 
 
 def _masks() -> object:
-    """Signals that are caught, ignored or blocked below Python (proc(5))."""
+    """Return which signals are caught, ignored or blocked, as the operating system sees it (proc(5))."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return [line for line in lines if line.startswith(("SigBlk", "SigIgn", "SigCgt"))]
 
@@ -88,24 +86,19 @@ _ENDING = sum(1 << (one - 1) for one in (signal.SIGKILL, signal.SIGSTOP, signal.
 
 
 def _parent() -> object:
-    """The process that this one was forked from, as all others are; and whether it is stopped or about to be (proc(5), status)."""
+    """Return the fork server's process id, and whether it is stopped or is about to be stopped or ended (proc(5), status)."""
     number = os.getppid()
     with suppress(OSError):
         status = Path(f"/proc/{number}/status")
-        # On a busy machine a signal waits for a while until it has its effect; so it is looked for first.
+        # On a busy machine a signal stays pending for a while. So look for pending signals first, then at the state.
         waiting = [int(mask, 16) for mask in re.findall(r"^(?:Sig|Shd)Pnd:\s*(\w+)$", status.read_text(), re.MULTILINE)]
         is_stopped = re.search(r"^State:\s*[Tt]", status.read_text(), re.MULTILINE) is not None
         return number, is_stopped or any(mask & _ENDING for mask in waiting)
     return number, False
 
 
-def _raised() -> object:
-    """What warnings are raised as errors."""
-    return [one for one in warnings.filters if one[0] == "error"]
-
-
 def _debugging() -> object:
-    """How much the libraries that speak to servers print of what they say, passwords included."""
+    """Return how much the libraries for mail and HTTP print of their connections, passwords included."""
     found: list[object] = []
     for module, path in _DEBUGGING:
         value: object = sys.modules.get(module)
@@ -115,7 +108,7 @@ def _debugging() -> object:
     return found
 
 
-#: What is looked at before and after, by what is told of a change.
+#: Functions whose results must be the same before and after the import, by the message for a change.
 _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the handlers of signals": _signals,
     "it changes which signals are caught": _masks,
@@ -134,7 +127,7 @@ _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the time zone": lambda: time.tzname,
     "it sets a timeout for all sockets": socket.getdefaulttimeout,
     "it changes the log of the process": _log,
-    "it turns warnings into errors": _raised,
+    "it turns warnings into errors": lambda: [one for one in warnings.filters if one[0] == "error"],
     "it has a library print what it says to servers": _debugging,
     ORPHANED: _parent,
 }
@@ -150,14 +143,14 @@ class ProcessState:
         self._functions = dict(_functions(self._modules))
 
     def changed(self, owner: str) -> str:
-        """Return what the plugin whose modules are called ``owner`` changed, in a few words; empty where all is as it was."""
+        """Return the first change by the plugin whose top module is ``owner``, in a few words; empty if there is none."""
         return next(self._changes(owner), "")
 
     def _changes(self, owner: str) -> Iterator[str]:
         for what, look in _LOOKS.items():
             if look() != self._seen[what]:
                 yield what
-        # Libraries set more for themselves.
+        # Libraries may add variables.
         if any(os.environ.get(name) != value for name, value in self._variables.items()):
             yield "it changes the environment of the process"
         for thread in _threads():
@@ -175,7 +168,7 @@ class ProcessState:
             if now.get(place) is not function:
                 yield f"it replaces {place}, which others use"
         for place, function in now.items():
-            # What was there before the import can't be the plugin's own.
+            # A function that existed before the import is not the plugin's.
             if place not in self._functions and not _is(place, owner) and _is(_home(function), owner):
                 yield f"it puts its own into {place}, which others use"
 
@@ -208,7 +201,8 @@ def _functions(modules: dict[str, ModuleType]) -> Iterator[tuple[str, object]]:
 
 def _methods(place: str, cls: type) -> Iterator[tuple[str, object]]:
     for word, value in list(vars(cls).items()):
-        if isinstance(value, FunctionType | staticmethod | classmethod | property) and not _is_replaced(value):
+        is_method = isinstance(value, FunctionType | staticmethod | classmethod | property)
+        if is_method and getattr(value, "__name__", "") not in _REPLACED:
             yield f"{place}.{word}", value
 
 
@@ -217,10 +211,6 @@ def _is(name: str, owner: str) -> bool:
 
 
 def _home(function: object) -> str:
-    """Return the module whose code a function is of."""
+    """Return the module in which a function was defined."""
     inner = getattr(function, "fget", None) or getattr(function, "__func__", function)
     return str(inner.__globals__.get("__name__", "")) if isinstance(inner, FunctionType) else ""
-
-
-def _is_replaced(value: object) -> bool:
-    return getattr(value, "__name__", "") in _REPLACED

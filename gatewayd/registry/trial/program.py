@@ -1,7 +1,7 @@
-"""The program that tries a plugin: it imports it, and writes what it offers or what is wrong with it.
+"""The program that tries one plugin in a child process: import it, and write what it offers or why it can't be used.
 
-Whatever the plugin does to its process, nobody else works in it. What it did to it is looked for: in a daemon, all others
-would have to bear it.
+The import may do anything to this process, which nobody else uses. Changes to the process are looked for and refused, because
+in a daemon they would affect everything else.
 """
 
 from __future__ import annotations
@@ -14,58 +14,50 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import GatewaydError
 from gatewayd.registry.offers import offered
 from gatewayd.registry.trial.process_state import ProcessState
-from gatewayd.registry.trial.values import TrialResult, TrialTask
+from gatewayd.registry.trial.values import TrialResult
 from gatewayd.runtime.child_process import bound_memory, end_with_parent
-from gatewayd.runtime.traces import SINGLE, said, spot, where
+from gatewayd.runtime.traces import SINGLE, reason, said, spot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from gatewayd.registry.discovery import FoundPlugin
+
 __all__ = ["main"]
 
-#: Where a plugin hangs is written so many seconds before its time is over.
+#: The traceback of a plugin that hangs is written so many seconds before its deadline.
 _BEFORE = 0.5
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Try the plugin that the parent names."""
+    """Try the plugin that the parent names: ``arguments`` are the files of the task, the output and the life line, and bytes."""
     given, out, life, memory = map(int, arguments)
     end_with_parent(life)
     with os.fdopen(given, "rb") as file:
-        task: TrialTask = pickle.load(file)  # noqa: S301  our parent's own bytes
-    sys.path[:] = task.path
+        found: FoundPlugin
+        found, sys.path[:], seconds = pickle.load(file)  # noqa: S301  our parent's own bytes
     bound_memory(memory)
-    # From now on its time runs.
+    # This starts its deadline.
     os.write(out, b"\n")
     faulthandler.enable(out)
-    faulthandler.dump_traceback_later(max(task.seconds - _BEFORE, task.seconds / 2), file=out)
-    verdict = _verdict(task)
-    os.write(out, json.dumps(asdict(verdict)).encode() + b"\n")
-    # Not by way of what the plugin has to be done at the end.
+    faulthandler.dump_traceback_later(max(seconds - _BEFORE, seconds / 2), file=out)
+    os.write(out, json.dumps(asdict(_result(found))).encode() + b"\n")
+    # Exit without the handlers that the plugin may have registered.
     os._exit(0)
 
 
-def _verdict(task: TrialTask) -> TrialResult:
-    marks = ProcessState()
+def _result(found: FoundPlugin) -> TrialResult:
+    before = ProcessState()
     try:
-        found = offered(task.found.name, task.found.load())
+        offers = offered(found.name, found.load())
     except BaseException as error:  # noqa: BLE001  whatever a plugin raises is its own fault
-        return _refused(error)
-    changed = marks.changed(task.found.module.partition(":")[0].partition(".")[0] or SINGLE)
-    if changed:
+        text = f"it exits when it is imported: {said(error).partition(': ')[2]}" if isinstance(error, SystemExit) else reason(error)
+        at = spot(error)
+        return TrialResult(error=text, file=at.file, line=at.line, column=at.column) if at else TrialResult(error=text)
+    if changed := before.changed(found.module.partition(":")[0].partition(".")[0] or SINGLE):
         expected = "expected that to import it defines things, and changes nothing that others use"
         return TrialResult(error=f"when it is imported, {changed}: {expected}")
-    return TrialResult(words=found.words, sending=found.sending)
-
-
-def _refused(error: BaseException) -> TrialResult:
-    at = spot(error)
-    if isinstance(error, SystemExit):
-        text = f"it exits when it is imported: {said(error).partition(': ')[2]}"
-    else:
-        text = error.sentences if isinstance(error, GatewaydError) else where(error)
-    return TrialResult(error=text, file=at.file if at else "", line=at.line if at else 0, column=at.column if at else 0)
+    return TrialResult(words=offers.words, sending=offers.sending)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.registry.trial.cache import TrialCache
-from gatewayd.registry.trial.values import ORPHANED, TrialResult, TrialTask
+from gatewayd.registry.trial.values import ORPHANED, TrialResult
 from gatewayd.runtime.forkserver import fork, signal_name
 from gatewayd.runtime.traces import Spot
 
@@ -27,60 +27,55 @@ if TYPE_CHECKING:
 
 __all__ = ["Trials"]
 
-#: What the fork server is asked for.
+#: The program that the fork server runs for a trial.
 _PROGRAM = "gatewayd.registry.trial.program"
-#: How many are tried at once.
+#: How many plugins are tried at once.
 _AT_ONCE = 4
-#: Milliseconds after which it is asked whether to go on.
+#: Milliseconds between two calls of ``go_on``.
 _LOOK = 100
-#: Bytes of an answer: a larger one is none.
+#: The largest answer in bytes; a larger one is not read.
 _LARGEST = 1 << 20
-#: Seconds that a process may take until it imports anything: no plugin's time runs by then.
+#: Seconds that a process may take to start; the plugin's own deadline begins after that.
 _START = 30.0
-#: Seconds in which a process that has closed its end has ended, too.
+#: Seconds that a process may take to end once it has closed its output.
 _END = 5.0
-#: A line of ``faulthandler``.
+#: A frame in a traceback of ``faulthandler``.
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+) in ')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """How plugins are tried."""
+    """How plugins are tried: deadlines, memory, and callbacks."""
 
-    #: Seconds and bytes of memory that an import may take.
+    #: An import's deadline in seconds, and its memory in bytes.
     seconds: float = 20.0
     memory: int = 512 << 20
-    #: Where it is remembered what became of it; None: in this process alone.
+    #: The file that keeps the results; None: only this process remembers them.
     file: Path | None = None
-    #: Try what was of no use anew.
+    #: Try those again that failed before.
     again: bool = False
-    #: Told the name and source of a plugin that is tried, ``after`` so many seconds of it.
+    #: Called with the name and source of a plugin whose trial has taken ``after`` seconds.
     say: Callable[[str, str], None] = lambda _, __: None
     after: float = 0.0
-    #: Told the same of a plugin before it is imported here.
+    #: Called with the name and source of a plugin before it is imported in this process.
     importing: Callable[[str, str], None] = lambda _, __: None
-    #: Asked ten times a second; what it raises ends the trials.
+    #: Called ten times a second; an exception from it ends the trials.
     go_on: Callable[[], None] = lambda: None
 
-    def verdicts(self, plugins: Sequence[FoundPlugin]) -> Mapping[FoundPlugin, TrialResult]:
-        """Return what becomes of each; what is remembered is not tried."""
-        memory = TrialCache(self.file)
-        known = {one: verdict for one in plugins if (verdict := memory.get(one, faulty=not self.again))}
-        fresh = dict(self._tried([one for one in plugins if one not in known]))
-        memory.put({one: verdict for one, verdict in fresh.items() if verdict.error not in {_NO_PROCESS, _LOST}})
-        return {**known, **fresh}
-
-    def _tried(self, plugins: Sequence[FoundPlugin]) -> Iterator[tuple[FoundPlugin, TrialResult]]:
+    def results(self, plugins: Sequence[FoundPlugin]) -> Mapping[FoundPlugin, TrialResult]:
+        """Return the result for each plugin; those whose result is remembered are not tried."""
+        cache = TrialCache(self.file)
+        known = {found: result for found in plugins if (result := cache.get(found, faulty=not self.again))}
+        fresh: dict[FoundPlugin, TrialResult] = {}
         lost: list[FoundPlugin] = []
-        for trial in self._trials(plugins, _AT_ONCE):
-            verdict = trial.verdict()
-            if verdict.error == _LOST or ORPHANED in verdict.error:
+        for trial in self._trials([found for found in plugins if found not in known], _AT_ONCE):
+            result = fresh[trial.found] = trial.result()
+            if result.error == _LOST or ORPHANED in result.error:
                 lost.append(trial.found)
-            else:
-                yield trial.found, verdict
-        # One of them did that to all: each is tried once more, by itself.
-        for trial in self._trials(lost, 1):
-            yield trial.found, trial.verdict()
+        # One of them ended the fork server, and so affected the others: try each once more, by itself.
+        fresh |= {trial.found: trial.result() for trial in self._trials(lost, 1)}
+        cache.put({found: result for found, result in fresh.items() if result.error not in {_NO_PROCESS, _LOST}})
+        return {**known, **fresh}
 
     def _trials(self, plugins: Sequence[FoundPlugin], at_once: int) -> Iterator[_Trial]:
         waiting, running = list(plugins), list[_Trial]()
@@ -106,7 +101,7 @@ _LOST = "it can't be tried: its process was lost, together with the one that all
 
 
 class _Trial:
-    """One plugin that is being tried."""
+    """The trial of one plugin, in a child process."""
 
     def __init__(self, found: FoundPlugin, tries: Trials) -> None:
         self.found = found
@@ -114,19 +109,18 @@ class _Trial:
         self._told = False
         self._heard = b""
         self._began = time.monotonic()
-        #: It has begun to import, and since then its time runs.
+        #: It has started, and its deadline runs from ``_began``.
         self._ready = False
         self._late = False
-        #: Nobody knows how it ended.
+        #: It ended, but the fork server could not report how.
         self._lost = False
-        #: None where no process could be started.
+        #: None if no process could be started.
         self._child: Child | None = None
         self.out, theirs = os.pipe()
         life, self._life = os.pipe()
         given = os.memfd_create("task")
         try:
-            task = TrialTask(found=found, path=tuple(sys.path), seconds=tries.seconds)
-            os.write(given, pickle.dumps(task, 5))
+            os.write(given, pickle.dumps((found, sys.path, tries.seconds), 5))
             os.lseek(given, 0, os.SEEK_SET)
             with suppress(OSError):
                 self._child = fork(_PROGRAM, [str(tries.memory)], files=(given, theirs, life), heard=False)
@@ -141,7 +135,7 @@ class _Trial:
             self._tries.say(self.found.name, self.found.source)
 
     def is_over(self, *, readable: bool) -> bool:
-        """Whether it has said all, or its time is over."""
+        """Whether it has answered, ended or overrun; ``readable``: its output can be read."""
         self._tell()
         piece = os.read(self.out, 1 << 16) if readable else None
         self._heard += piece or b""
@@ -158,10 +152,10 @@ class _Trial:
             return TrialResult.of(json.loads(line.rpartition(b"\n")[2]))
         return None
 
-    def verdict(self) -> TrialResult:
-        """End it, and return what became of it."""
+    def result(self) -> TrialResult:
+        """End the trial, and return its result."""
         code = self.end()
-        # What ended before it began, or with what it was forked from, says nothing of the plugin.
+        # If the process ended before it began, or together with the fork server, the plugin may be sound.
         if self._lost:
             return TrialResult(error=_LOST)
         if self._child is None or not (self._ready or self._late):
@@ -181,7 +175,7 @@ class _Trial:
         return TrialResult(error=f"{error} ({at})", file=at.file, line=at.line) if at else TrialResult(error=error)
 
     def _spot(self) -> Spot | None:
-        """Return where in the plugin's own code it was last."""
+        """Return the last line of the plugin's own code in the traceback that was written; None if there is none."""
         frames = [(file, int(line)) for file, line in _FRAME.findall(self._heard.decode(errors="replace"))]
         if self.found.path is not None:
             return next((Spot(file, line) for file, line in frames if file == str(self.found.path)), None)
@@ -189,10 +183,10 @@ class _Trial:
         return next((Spot(file, line) for file, line in frames if top in {Path(file).stem, *Path(file).parts}), None)
 
     def end(self) -> int | None:
-        """End the process with its children; return its exit code, None where it had not ended by itself."""
+        """End the process with its children; return its exit code, None if it had not ended by itself."""
         code = None
         if self._child is not None:
-            # What has closed its end is about to end.
+            # It has closed its output, and so is about to end.
             ended = self._child.ended(0.0 if self._late or self._answer() else _END)
             code = self._child.code
             self._lost = ended and code is None and self._answer() is None

@@ -1,4 +1,4 @@
-"""The fork server and its children, seen from who asks for them."""
+"""Ask the fork server for child processes, wait for their end, and kill them."""
 
 from __future__ import annotations
 
@@ -14,40 +14,72 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from gatewayd.runtime.forkserver.values import ChildRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Child", "close", "fork", "prepare", "signal_name"]
+__all__ = ["Child", "ChildRequest", "close", "fork", "kill_group", "prepare", "signal_name"]
 
-#: Seconds that the server may take for its first child, with all imports, and for each further one, on a busy machine. One that
-#: takes longer hangs: it was stopped, say.
+#: Seconds that the server may take for its first child, with all imports, and for each further one, on a busy machine. If it
+#: takes longer, it hangs: it may have been stopped.
 _START, _ANSWER = 25.0, 10.0
-#: Seconds that it may take to end when nobody can ask it any more.
+#: Seconds that it may take to end once its control connection is closed.
 _END = 5.0
-#: And one that has ended, or hangs.
+#: The same for a server that has ended already, or hangs.
 _GONE = 0.5
-#: What it imports before it forks: so each child finds the same there, whatever was asked for before.
+#: The modules that it imports before it forks, so that each child finds the same modules, whatever ran before.
 _PROGRAMS = ("gatewayd.matching.worker", "gatewayd.registry.trial.program")
-#: The first number that is not one of the standard files': whoever starts us may have closed those.
+#: The first file number after the standard files, which may be closed in our process.
 _FIRST_FREE = 3
-#: How many servers may turn out to be dead: somebody may have ended one.
+#: How many servers ``fork`` tries: one may have been killed.
 _TRIES = 2
-#: Bytes that it says of one child at once.
+#: The largest message about a child, in bytes.
 _LARGEST = 64
+
+
+def _folder() -> str:
+    with suppress(OSError):
+        return str(Path.cwd())
+    # The folder was deleted; the server's working folder is the same one.
+    return "."
+
+
+def _umask() -> int:
+    # umask(2) can't read it without changing it. Kernels before 4.7 don't have the line.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next((int(line.partition(":")[2], 8) for line in lines if line.startswith("Umask:")), 0o022)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRequest:
+    """A request for one child: its program, and the state of our process that it takes over."""
+
+    #: A module of gatewayd's with a function ``main``, which gets the numbers of the files, then the other arguments.
+    program: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    folder: str = field(default_factory=_folder)
+    umask: int = field(default_factory=_umask)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a child with its group. Never raises."""
+    # The child may have moved to another group.
+    for send in (os.killpg, os.kill):
+        with suppress(OSError):
+            send(pid, signal.SIGKILL)
 
 
 class Child:
     """A process that was forked. Used by one thread at a time, but for ``kill``."""
 
     def __init__(self, pid: int, status: socket.socket) -> None:
-        #: Its process id, which is also that of its group. As long as there is the server, it is nobody else's until ``close``.
+        #: Its process id, which is also that of its group. While the server runs, the id is not used again before ``close``.
         self.pid = pid
-        #: Its exit code, or less than zero for the signal that ended it; None while it runs, or where nobody knows.
+        #: Its exit code, or the negative number of the signal that ended it; None while it runs, or if that is unknown.
         self.code: int | None = None
         self._status = status
         self._over = False
@@ -58,29 +90,26 @@ class Child:
         """Wait up to so many seconds for its end; return whether it has ended."""
         if not self._over and _readable(self._status, seconds):
             self._over = True
-            # Without the server nobody knows its exit code.
+            # If the server has ended, the exit code is unknown.
             with suppress(OSError, ValueError):
                 self.code = int(self._status.recv(_LARGEST))
         return self._over
 
     def calm(self, by: int) -> None:
-        """Let others have the processor first, by so much niceness (setpriority(2))."""
+        """Lower its scheduling priority, by this niceness (setpriority(2))."""
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, by)
 
     def kill(self) -> None:
-        """End it at once, with what it has forked. From any thread; never raises."""
-        # Its number may be somebody else's by now.
+        """Kill it with the processes that it forked. May be called from any thread; never raises."""
+        # The process id may belong to another process by now.
         if self._let_go_of or (self._over and self.code is None and _born(self.pid) != self._born):
             return
-        # It may have gone to another group.
-        for send in (os.killpg, os.kill):
-            with suppress(OSError):
-                send(self.pid, signal.SIGKILL)
+        kill_group(self.pid)
 
     def close(self) -> None:
-        """Let go of it; if it still runs, it is ended."""
-        # The server does it, too, if there still is one.
+        """Release it; if it still runs, it is killed."""
+        # The server does the same, if it still runs.
         self.kill()
         self._let_go_of = True
         self._status.close()
@@ -90,14 +119,14 @@ class _Server:
     """The fork server of this process."""
 
     def __init__(self) -> None:
-        self.user = _user()
+        self.user = (*os.getresuid(), *os.getresgid())
         self._has_answered = False
         with ExitStack() as ours:
             near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.callback(near.close)
             with far, socket.socket(fileno=fcntl.fcntl(far, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)) as theirs:
-                # Without -P modules of the folder in which we were started would come first. A group of its own: what a terminal
-                # sends to those that it sees, it must not get.
+                # Without -P, modules in the working folder would come first. In a group of its own, it gets no signals from a
+                # terminal.
                 self._popen = subprocess.Popen(  # noqa: S603  our own interpreter and module
                     [sys.executable, "-P", "-m", "gatewayd.runtime.forkserver", str(theirs.fileno()), *_PROGRAMS],
                     pass_fds=[theirs.fileno()],
@@ -109,9 +138,9 @@ class _Server:
         self._control = near
 
     def ask(self, request: ChildRequest, files: Sequence[int]) -> Child | None:
-        """Return a child, None where the server is there no more, or hangs. Raises OSError where it can't fork."""
+        """Return a child, or None if the server has ended or hangs. Raises OSError if it can't fork."""
         with ExitStack() as stack:
-            # Pieces stay pieces: a child may have ended before its id is read.
+            # Keeps messages apart: the child may have ended before its id is read.
             near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.callback(near.close)
             with far, os.fdopen(os.memfd_create("request"), "wb") as file:
@@ -134,12 +163,12 @@ class _Server:
             return Child(int(pid), near)
 
     def close(self, seconds: float = _END) -> int | None:
-        """Let go of it: it ends when nobody can ask it any more, or is killed. Return its exit code, if it is known."""
+        """Close its control connection, at which it ends, and kill it if it does not. Return its exit code, if known."""
         self._control.close()
-        # A process that this one has forked is not its parent, and need not wait.
+        # In a fork of this process, which is not the server's parent, this returns at once.
         with suppress(subprocess.TimeoutExpired):
             return self._popen.wait(seconds)
-        # It may be stopped.
+        # It may have been stopped by a signal.
         self._popen.kill()
         with suppress(subprocess.TimeoutExpired):
             return self._popen.wait(_END)
@@ -147,7 +176,7 @@ class _Server:
 
 
 def _born(pid: int) -> str:
-    """Return what tells a process from a later one of its number (proc(5), stat: starttime); empty where there is none."""
+    """Return the start time of a process (proc(5), stat), which differs from that of a later one with its id; empty if it ended."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return ""
@@ -161,42 +190,38 @@ def signal_name(number: int) -> str:
         return "unknown"
 
 
-def _user() -> tuple[int, ...]:
-    return (*os.getresuid(), *os.getresgid())
-
-
 def _readable(connection: socket.socket, seconds: float) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
 
 
-_door = threading.Lock()
-#: One at most.
+_lock = threading.Lock()
+#: At most one server.
 _servers: list[_Server] = []
 
 
 @atexit.register
 def close() -> None:
-    """Let go of the server: the next child comes from a new one."""
-    # Whoever waits for one that hangs must not keep us from ending.
-    if _door.acquire(timeout=_END):
+    """Close the server: the next child comes from a new one."""
+    # Another thread may hold the lock while it waits for a server that hangs; that must not keep this process from ending.
+    if _lock.acquire(timeout=_END):
         try:
             while _servers:
                 _servers.pop().close()
         finally:
-            _door.release()
+            _lock.release()
 
 
 def prepare() -> None:
-    """Have the server start, if there is none, while the caller does other things. Raises OSError."""
-    with _door:
+    """Start the server in the background, unless it runs already. Raises OSError."""
+    with _lock:
         _server()
 
 
 def _server() -> _Server:
-    # A process that became another user must not have children of the one that it was.
-    if _servers and _servers[0].user != _user():
+    # After this process became another user, its children must not run as the former one.
+    if _servers and _servers[0].user != (*os.getresuid(), *os.getresgid()):
         _servers.pop().close()
     if not _servers:
         _servers.append(_Server())
@@ -210,7 +235,7 @@ def fork(program: str, arguments: Sequence[str], *, files: Sequence[int], heard:
     if it is to be ``heard``. Environment, working folder and umask are ours. Raises OSError where no process can be had.
     """
     request = ChildRequest(program=program, arguments=tuple(arguments))
-    with Path(os.devnull).open("wb") as nowhere, _door:
+    with Path(os.devnull).open("wb") as nowhere, _lock:
         output = sys.__stderr__ if heard and sys.__stderr__ and not sys.__stderr__.closed else nowhere
         for _ in range(_TRIES):
             child = _server().ask(request, [output.fileno(), *files])

@@ -1,4 +1,4 @@
-"""The fork server itself: one thread that forks, tells how children end, and ends those that nobody asks about any more."""
+"""The fork server itself: one thread that forks children, reports how they end, and kills those that were released."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.runtime import gc_tuning
+from gatewayd.runtime.forkserver.children import kill_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.runtime.forkserver.values import ChildRequest
+    from gatewayd.runtime.forkserver.children import ChildRequest
 
 __all__ = ["main"]
 
-#: How many files come with a request: the connection over which its child is told of, the request itself, what the child prints to,
-#: and what it is given.
+#: The most files with a request: the connection for reports on the child, the request itself, the child's output, and its files.
 _FILES = 16
 
 
 @dataclass(slots=True)
 class _Kept:
-    """A child, and the connection to who asked for it."""
+    """A child, and the connection to the process that asked for it."""
 
     pid: int
-    #: It is told of the child's id and exit code; once it is closed, the child is ended.
+    #: Carries the child's id and exit code; when the other end is closed, the child is killed.
     status: socket.socket
     told: bool = False
 
@@ -47,16 +47,16 @@ class _Server:
         self._over = False
         #: By the number of ``status``.
         self._kept: dict[int, _Kept] = {}
-        #: What was killed and is not gone yet.
+        #: Children that were killed and have not ended yet.
         self._dying: set[int] = set()
-        # A child that ends wakes us; what else does is in ``poll`` itself.
+        # The end of a child wakes ``poll`` through this pipe.
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
     def serve(self) -> tuple[ChildRequest, list[int]] | None:
-        """Fork for each request. Return it in the child, with the numbers of its files; and None when all is over."""
+        """Fork for each request. Returns in a child: the request and the numbers of its files; in the server: None at the end."""
         while not self._over:
             poll = select.poll()
             for number in (self._woken, self._control.fileno(), *self._kept):
@@ -77,7 +77,7 @@ class _Server:
             asked, files, flags, _ = socket.recv_fds(self._control, 1, _FILES, socket.MSG_CMSG_CLOEXEC)
             self._over = not asked
             if flags & socket.MSG_CTRUNC:
-                # We can't have that many open.
+                # Too many open files.
                 _refuse(files, errno.EMFILE)
             elif asked:
                 return self._forked(files)
@@ -86,7 +86,7 @@ class _Server:
     def _forked(self, files: list[int]) -> tuple[ChildRequest, list[int]] | None:
         with os.fdopen(files[1], "rb") as file:
             request: ChildRequest = pickle.load(file)  # noqa: S301  our parent's own bytes
-        # Before the fork, so that its children share it all.
+        # Import before the fork, so that all children share the memory.
         import_module(request.program)
         gc_tuning.leave_all()
         begin, told = -1, -1
@@ -110,18 +110,19 @@ class _Server:
         return None
 
     def _keep(self, pid: int, status: socket.socket, told: int) -> None:
-        # Both do it: whoever comes first, it has a group of its own when it is told of.
+        # Server and child both do it, so that the child has its group before its id is reported.
         with suppress(OSError):
             os.setpgid(pid, pid)
         self._kept[status.fileno()] = _Kept(pid, status)
         with suppress(OSError):
             status.send(b"%d\n" % pid)
-            # Where we die before, the asker asks another server for a child that has the same files: there must not be two.
+            # The child waits for this. If the server dies before, the asker gets a child with the same files from another
+            # server, and this one must not run.
             os.write(told, b".")
         os.close(told)
 
     def _become(self, status: socket.socket, request: ChildRequest, output: int) -> None:
-        """Let go, in a child, of all that is the server's, and take over what is the asker's."""
+        """In a child: close all files of the server, and take over the environment of the process that asked for it."""
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -133,13 +134,13 @@ class _Server:
             os.dup2(output, number)
         os.close(output)
         if isinstance(sys.stdout, TextIOWrapper):
-            # What it prints is read at once, and not lost when it is killed.
+            # Its output is read at once, and not lost when it is killed.
             sys.stdout.reconfigure(line_buffering=True)
         os.environ.clear()
         os.environ.update(request.environment)
         time.tzset()
         os.umask(request.umask)
-        # The asker may be in a folder that it may not enter: then the server, which it started, is in it.
+        # If the asker may not enter its own working folder, the server, which it started, is in that folder already.
         with suppress(OSError):
             os.chdir(request.folder)
 
@@ -147,7 +148,7 @@ class _Server:
         with suppress(BlockingIOError):
             os.read(self._woken, 1 << 16)
         for kept in self._kept.values():
-            # It stays a zombie until it is let go of: so its number is nobody else's as long as somebody may send it a signal.
+            # It stays a zombie until it is released, so that its id is not used again while it may still get signals.
             ended = None if kept.told else os.waitid(os.P_PID, kept.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended:
                 kept.told = True
@@ -157,17 +158,14 @@ class _Server:
         self._dying = {pid for pid in self._dying if not os.waitpid(pid, os.WNOHANG)[0]}
 
     def _let_go(self, kept: _Kept) -> None:
-        # It may have gone to another group.
-        for send in (os.killpg, os.kill):
-            with suppress(OSError):
-                send(kept.pid, signal.SIGKILL)
+        kill_group(kept.pid)
         kept.status.close()
         if not os.waitpid(kept.pid, os.WNOHANG)[0]:
             self._dying.add(kept.pid)
 
 
 def _refuse(files: Sequence[int], number: int) -> None:
-    """Say why there is no child, over the first of the files, if they came at all; and let go of them."""
+    """Report over the first of the files, if there is one, why there is no child; and close them all."""
     if files:
         with suppress(OSError), socket.socket(fileno=files[0]) as status:
             status.send(b"0 %d\n" % number)
@@ -176,7 +174,7 @@ def _refuse(files: Sequence[int], number: int) -> None:
 
 
 def main(control: int, programs: Sequence[str]) -> None:
-    """Serve until nobody can ask any more; in a child, be the program that was asked for. All find the ``programs`` imported."""
+    """Serve until the control connection is closed; in a child, run its program. ``programs`` are imported before any fork."""
     for program in programs:
         import_module(program)
     with socket.socket(fileno=control) as connection:
@@ -184,14 +182,14 @@ def main(control: int, programs: Sequence[str]) -> None:
     if child is None:
         return
     request, files = child
-    # What ps(1) and top(1) call it, who show 15 characters (proc_pid_comm(5)).
+    # The name in ps(1) and top(1), which show 15 characters (proc_pid_comm(5)).
     with suppress(OSError):
         Path("/proc/self/comm").write_text(f"gatewayd.{request.program.removesuffix('.program').rpartition('.')[2]}")
     sys.argv = [request.program, *map(str, files), *request.arguments]
     import_module(request.program).main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        # It may be a plugin's.
+        # A plugin may have replaced it.
         with suppress(Exception):
             stream.flush()
-    # Python would take apart all that was imported, and so copy nearly all of the memory that is shared with the server.
+    # A normal exit would free all modules, and so copy nearly all of the memory that is shared with the server.
     os._exit(0)
