@@ -1,7 +1,8 @@
-"""Find the guilty mails where a worker process died or overran, and keep everybody else's results (P4).
+"""Find the guilty mails after a worker process died or overran, and keep all other mails' results (P4).
 
-A process that died may have been killed from outside, or by what another matcher left behind. So the call is first made again
-for the whole batch, then on halves, each in a process apart, until the guilty mails are found or the budget is used up.
+A process that died may have been killed from outside, or because of something that another matcher left in it. So the call is
+first made again for the whole batch, then on halves, each in a process apart, until the guilty mails are found or the budget is
+used up.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ __all__ = ["BlameSearch", "TaskRunner", "admitted_apart", "explained", "parsed_a
 
 #: The least time that a call gets, in seconds, whatever the budget says.
 _LEAST = 0.5
-#: A matcher that has ended with other mails gets so many times the seconds that it took for those, and so many seconds.
+#: A matcher that has finished other mails gets this multiple of the time that those took, plus so many seconds.
 _TIMES, _PROMPT = 10.0, 1.0
-#: Seconds that the start of a process counts at most.
+#: The most seconds of a process's start that count against the budget.
 _STARTS = 0.3
 
 
 class TaskRunner(Protocol):
-    """Runs tasks."""
+    """Runs tasks in worker processes."""
 
     config: WorkersConfig
 
@@ -45,7 +46,7 @@ class TaskRunner(Protocol):
 
 
 def explained(failure: TaskFailure, config: WorkersConfig) -> str:
-    """Return a failure for people: what happened, and what was expected."""
+    """Return the text of a failure for people: what happened, and what was expected."""
     if failure.overran:
         return f"{failure.how}: expected within {config.deadline:g} s (workers.deadline)"
     if "memory" in failure.how:
@@ -70,24 +71,27 @@ class BlameSearch:
         self._found: list[Finding] = []
         self._faults: list[tuple[int, FilingFault]] = []
         self._traces: list[tuple[int, str, str]] = []
-        #: Seconds that the matcher takes for a mail at most, as far as it has ended; None: it never has.
+        #: The most seconds that the matcher took for a mail, of the calls that ended; None if none has ended yet.
         self._pace: float | None = None
 
     def result(self, raw_mails: Sequence[RawMail]) -> MatcherResult:
         """Return the matcher's result for these mails, with a fault for those that are guilty.
 
-        Mails for which that could not be found out in time have a fault that says so, and are matched again.
+        If time runs out, the mails that are left get a fault that says so, and are matched again later.
         """
         apart = self._failure.overran
         if apart and len(raw_mails) == 1:
             self._blame(raw_mails[0])
             raw_mails = ()
-        # A whole batch that overran would overrun again; if its process ended, that may have been another's doing.
+        # A batch that overran would overrun again. If its process ended, the cause may have been outside: try all once more.
         parts = [*reversed(_halves(raw_mails))] if apart else [tuple(raw_mails)] if raw_mails else []
         while parts:
             part = parts.pop()
             if self._left <= 0:
-                self._put_off(part)
+                how = explained(self._failure, self._runner.config)
+                text = f"{how}, for whichever mail of the batch: that was not found out in time (workers.budget); {AGAIN}"
+                for one in part:
+                    self._add_fault(one, text)
                 continue
             parts += reversed(self._tried(part, apart=apart))
             apart = True
@@ -117,7 +121,7 @@ class BlameSearch:
     def _seconds(self, part: Sequence[RawMail]) -> float:
         """Return how long a call with a part may take.
 
-        A single mail gets all that a call may take, for it is blamed. Others need not: they are only cut once more.
+        A single mail gets the whole deadline, because it is blamed if it overruns. Longer parts are only halved again.
         """
         deadline = self._runner.config.deadline
         if len(part) == 1:
@@ -126,18 +130,12 @@ class BlameSearch:
         return min(deadline, share if self._pace is None else min(share, _PROMPT + _TIMES * self._pace * len(part)))
 
     def _blame(self, one: RawMail) -> None:
-        """Let one mail have the fault: the directory's, where that did not answer."""
-        how = explained(self._failure, self._runner.config)
-        if self._failure.asking:
-            self._faults.append((one.id, FilingFault("directory", f"it was asked by {self._by}, and {how}")))
-        else:
-            self._faults.append((one.id, FilingFault(self._by, how)))
+        """Give one mail a fault: the matcher's, or the directory's if that was asked and did not answer."""
+        asked = f"it was asked by {self._by}, and " if self._failure.asking else ""
+        self._add_fault(one, asked + explained(self._failure, self._runner.config))
 
-    def _put_off(self, part: Sequence[RawMail]) -> None:
-        by = "directory" if self._failure.asking else self._by
-        how = explained(self._failure, self._runner.config)
-        text = f"{how}, for whichever mail of the batch: that was not found out in time (workers.budget); {AGAIN}"
-        self._faults += [(one.id, FilingFault(by, text)) for one in part]
+    def _add_fault(self, one: RawMail, text: str) -> None:
+        self._faults.append((one.id, FilingFault("directory" if self._failure.asking else self._by, text)))
 
 
 def admitted_apart(runner: TaskRunner, pickled: PickledSpec, task: WorkerTask, failure: TaskFailure, *, budget: float) -> Admission:
@@ -155,7 +153,7 @@ def admitted_apart(runner: TaskRunner, pickled: PickledSpec, task: WorkerTask, f
 def parsed_apart(runner: TaskRunner, raw_mails: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
     """Return the views of mails, and empty views of those that can't be parsed, which say why.
 
-    Raises TransientError where it is no mail's fault.
+    Raises TransientError if worker processes fail even without a mail.
     """
     deadline, left = runner.config.deadline, runner.config.budget
     nothing = runner.run_task(WorkerTask(specs={}, refused={}), deadline, apart=True)
@@ -180,12 +178,12 @@ def parsed_apart(runner: TaskRunner, raw_mails: Sequence[RawMail]) -> tuple[dict
 
 
 def _cost(outcome: TaskOutcome) -> float:
-    """Return the seconds that a call costs its budget. On a busy machine it takes long to start a process: that is no work."""
+    """Return the seconds that a call costs its budget. A slow start on a busy machine counts only in part."""
     return outcome.seconds + min(outcome.start, _STARTS)
 
 
 def _share(left: float, part: Sequence[RawMail]) -> float:
-    """Return how many of the seconds left a call with a part may take: all levels of halves below it need as many."""
+    """Return the seconds that a call with a part may take, so that each level of halves below it can take as many."""
     return max(left / (len(part).bit_length() + 1), _LEAST)
 
 

@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 __all__ = ["CallSeconds", "TaskFailure", "TaskOutcome", "run_task"]
 
-#: Seconds that a process may take to start: no call's time runs by then.
+#: Seconds that a process may take to start; no call's deadline runs meanwhile.
 _START = 60.0
-#: Seconds after which a call has taken long: then the process counts no longer as busy, and then others get the processor first.
+#: Seconds after which a slow process no longer counts as busy, and after which its scheduling priority is lowered.
 _LONG, _TOO_LONG = 0.2, 1.0
 #: Seconds between two calls of ``on_worker``.
 _LOOK = 0.15
-#: How many processes may turn out to be dead when a task is sent to them.
+#: How many processes ``run_task`` tries: an idle one may have died.
 _TRIES = 5
 
-#: How many seconds a call may take, or what returns that for each call; None is the parser.
+#: The seconds that each call may take, or a function that returns them for a call; None is the parser.
 CallSeconds: TypeAlias = "float | Callable[[TaskCall | None], float]"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A process ended, or was ended, before its task was done."""
+    """Why a process ended, or was ended, before its task was done."""
 
-    #: The call that it was at; None: the parser.
+    #: The call that was under way; None: the parser.
     call: TaskCall | None
     #: What happened.
     how: str
@@ -49,13 +49,13 @@ class TaskFailure:
 
 @dataclass(slots=True)
 class TaskOutcome:
-    """What came of a task."""
+    """The results of a task, and its failure if it failed."""
 
     results: dict[TaskCall, Admission | MatcherResult] = field(default_factory=dict)
     ended: TaskEnded = field(default_factory=TaskEnded)
-    #: None where the task was done, or the process stopped between two calls because its memory was used up.
+    #: None if the task was done, or if the process stopped between two calls because its memory was used up.
     failure: TaskFailure | None = None
-    #: How long a process was at it, in seconds; and how long it took to start before.
+    #: How long the process worked on it, and how long it took to start before that, in seconds.
     seconds: float = 0.0
     start: float = 0.0
 
@@ -65,13 +65,13 @@ def run_task(
 ) -> TaskOutcome:
     """Run a task in a pooled worker. An exception from ``on_worker(process)`` cancels it.
 
-    Raises TransientError where no process can be had, and whatever error kept the worker from reading the mails.
+    Raises TransientError if no process can be had, and the error that kept the worker from reading the mails.
     """
     process = _sent(pool, task, on_worker)
     run = _TaskRun(pool, process, task, seconds, on_worker)
     try:
         run.listen()
-        # From now on it may be somebody else's.
+        # From now on another task may have the process.
         on_worker(None)
     except BaseException:
         pool.end(process)
@@ -89,7 +89,7 @@ def run_task(
 
 
 def _sent(pool: WorkerPool, task: WorkerTask, on_worker: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
-    """Send a task to a process of the pool, and return that one."""
+    """Send a task to a process of the pool, and return the process."""
     for left in reversed(range(_TRIES)):
         process = pool.take(lambda: on_worker(None))
         try:
@@ -104,36 +104,29 @@ def _sent(pool: WorkerPool, task: WorkerTask, on_worker: Callable[[WorkerProcess
     raise AssertionError
 
 
+@dataclass(slots=True, eq=False)
 class _TaskRun:
     """One task that a process works on."""
 
-    def __init__(
-        self,
-        pool: WorkerPool,
-        process: WorkerProcess,
-        task: WorkerTask,
-        seconds: CallSeconds,
-        on_worker: Callable[[WorkerProcess | None], object],
-    ) -> None:
-        self._pool = pool
-        self._process = process
-        self._task = task
-        self._seconds = seconds
-        self._on_worker = on_worker
-        self._call: TaskCall | None = None
-        #: Since when the call, or the parser, is at work; and since when the directory is asked something, if it is.
-        self._since = time.monotonic()
-        self._asked: float | None = None
-        #: When the process had read the task.
-        self._ready_at = self._since
-        self.outcome = TaskOutcome()
-        #: The process has used up its memory.
-        self.spent = False
-        self._finished = False
+    pool: WorkerPool
+    process: WorkerProcess
+    task: WorkerTask
+    seconds: CallSeconds
+    on_worker: Callable[[WorkerProcess | None], object]
+    outcome: TaskOutcome = field(default_factory=TaskOutcome)
+    #: The process has used up its memory.
+    spent: bool = False
+    _call: TaskCall | None = None
+    #: When the call, or the parser, began; and when it asked the directory something, if it waits for an answer.
+    _since: float = field(default_factory=time.monotonic)
+    _asked: float | None = None
+    #: When the process had read the task.
+    _ready_at: float = 0.0
+    _finished: bool = False
 
     def listen(self) -> None:
         """Take in the replies of the process, until it is done or has failed."""
-        began = self._since
+        began = self._ready_at = self._since
         try:
             while not self._finished:
                 reply = self._reply()
@@ -147,7 +140,7 @@ class _TaskRun:
         self.outcome.start = self._ready_at - began
 
     def _fail(self, how: str, *, overran: bool = False) -> None:
-        # A matcher that asks again and again, each time for a little, is slow itself.
+        # If a matcher asks many times and each answer comes soon, the matcher is slow and not the directory.
         since = self._since if self._asked is None else self._asked
         asking = self._asked is not None and (not overran or time.monotonic() - since > self._patience / 2)
         self.outcome.failure = TaskFailure(self._call, how, overran, asking)
@@ -155,21 +148,21 @@ class _TaskRun:
 
     @property
     def _patience(self) -> float:
-        if not self._process.ready:
+        if not self.process.ready:
             return _START
-        return self._seconds(self._call) if callable(self._seconds) else self._seconds
+        return self.seconds(self._call) if callable(self.seconds) else self.seconds
 
     def _reply(self) -> Reply | None:
-        """Return the next reply; None where there is none in time."""
-        patience, process = self._patience, self._process
+        """Return the next reply; None if it does not come in time."""
+        patience, process = self._patience, self.process
         while True:
             took = time.monotonic() - self._since
             reply = process.receive(max(0.0, min(patience - took, _LOOK)))
             if reply is not None or took >= patience:
                 return reply
-            self._on_worker(process)
+            self.on_worker(process)
             if process.ready and took >= _LONG and not process.overdue:
-                self._pool.slow(process)
+                self.pool.slow(process)
             if process.ready and took >= _TOO_LONG and not process.calmed:
                 process.calm()
 
@@ -191,7 +184,7 @@ class _TaskRun:
                 self._fail(f"what it found can't be read: {type(error).__name__}; expected plain text and records")
                 return
         if isinstance(reply, TaskNext):
-            self._call = None if reply.call is None else self._task.calls[reply.call]
+            self._call = None if reply.call is None else self.task.calls[reply.call]
         elif reply.result is None:
             self._fail("it used up the memory that it may have")
         else:
