@@ -1,8 +1,8 @@
 """Find plugins: the entry points of installed distributions, and single files.
 
-A single file is read once, and what was read is what runs: here, in worker processes, and again later. A file that is
-loaded again runs anew only if it changed. Its module's name ends in its fingerprint, so that values of the code before
-still pickle while they are in use. An installed distribution stays as it was imported until the process ends.
+A single file is read once, and this content runs everywhere: here, in worker processes, and after a reload that finds the file
+unchanged. Its module's name ends in its fingerprint, so that values of its former code can still be pickled while they are in
+use. An installed distribution stays as it was imported until the process ends.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["FoundPlugin", "PluginFile", "installed", "single", "singles"]
 
 _NOW = count()
-#: How many modules of one single file are kept importable: the code that runs, and the code before it.
+#: How many modules of one single file are kept importable: the present code and the former one.
 _KEPT = 2
-#: A larger file is no plugin's code.
+#: The largest size of a single file, in bytes.
 _LARGEST = 4 << 20
 
 
@@ -44,7 +44,7 @@ _LARGEST = 4 << 20
 class PluginFile:
     """A single-file plugin as it was read."""
 
-    #: Where it was read, or where it belongs.
+    #: The path where it was read, or where it belongs.
     path: Path
     code: bytes = field(repr=False)
 
@@ -66,9 +66,9 @@ class FoundPlugin:
     #: The single file, as it was read; None for an installed one, and for a file that can't be read.
     file: PluginFile | None = None
     path: Path | None = None
-    #: It is gatewayd's own.
+    #: Whether it is gatewayd's own.
     own: bool = False
-    #: Why its file can't be read; empty where it can.
+    #: Why its file can't be read; empty if it can.
     error: str = ""
 
     @property
@@ -78,12 +78,12 @@ class FoundPlugin:
 
     @property
     def names(self) -> frozenset[str]:
-        """By which it can be left out: its name, its file's, its distribution's."""
+        """The names by which it can be left out: its own, its file's, its distribution's."""
         return frozenset({self.name, self.path.name if self.path else self.source.rpartition(" ")[0]})
 
     @property
     def is_imported(self) -> bool:
-        """Whether this very code is imported here already."""
+        """Whether exactly this code is imported in this process already."""
         if self.file is not None:
             loader = _loader(sys.modules.get(_module(self.file)))
             return loader is not None and loader.file == self.file
@@ -98,9 +98,9 @@ class FoundPlugin:
 
 
 def installed() -> Iterator[FoundPlugin]:
-    """Yield the plugins of all distributions, gatewayd's own first: nobody takes their kinds."""
+    """Yield the plugins of all distributions, gatewayd's own first, so that no other plugin takes their kinds."""
     points = entry_points(group=hookspecs.PROJECT)
-    # Whenever a distribution is asked for its name or version, it parses all its metadata.
+    # A distribution parses all its metadata whenever it is asked for its name or version.
     known = {dist: (dist.name, f"{dist.name} {dist.version}") for dist in {point.dist for point in points} if dist}
 
     def own(point: EntryPoint) -> bool:
@@ -137,14 +137,11 @@ def _read(path: Path) -> bytes:
 
 @cache
 def _of_package(value: str, source: str) -> str:
-    """Hash the source of the top package that a module belongs to, as it is the first time that this is asked.
-
-    Nothing is imported for it.
-    """
+    """Hash the source of the top package that a module belongs to, as it is at the first call; nothing is imported for this."""
     found = hashlib.sha256(f"{source} {value}".encode())
     for path in _files(value.partition(":")[0].strip()):
         found.update(path.name.encode() + b"\0")
-        # An archive, or gone since: the distribution's version has to do.
+        # For a file in an archive, or one that was deleted, the distribution's version in the hash must do.
         with suppress(OSError):
             found.update(path.read_bytes())
     return found.hexdigest()
@@ -172,15 +169,15 @@ def _module(file: PluginFile) -> str:
 
 
 class _Loader(importlib.abc.SourceLoader):
-    """Runs what was read. It keeps no bytecode: that goes by time and size, and so may be of the file before a quick edit."""
+    """Runs the code that was read. It keeps no bytecode, which is checked by time and size only and so could miss a quick edit."""
 
     def __init__(self, file: PluginFile) -> None:
         self.file = file
-        #: When its module was last asked for.
+        #: A number that grows with each use of its module.
         self.used = next(_NOW)
 
     def get_filename(self, fullname: str) -> str:
-        """Return what stands in tracebacks and in ``__file__``."""
+        """Return the path for tracebacks and ``__file__``."""
         del fullname
         return str(self.file.path)
 

@@ -35,7 +35,7 @@ ROLES: Mapping[str, type[Plugin]] = {
     "commands": Command,
 }
 
-#: The hooks that tell, without their prefix.
+#: The hooks that report events, without their prefix.
 OBSERVERS = ("mail_filed", "mail_failed", "delivery_settled", "account_changed", "config_loaded")
 
 _HOOKS = tuple(f"{hookspecs.PROJECT}_{name}" for name in (*ROLES, *OBSERVERS))
@@ -43,7 +43,7 @@ _HOOKS = tuple(f"{hookspecs.PROJECT}_{name}" for name in (*ROLES, *OBSERVERS))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverHook:
-    """One plugin's answer to one hook that tells."""
+    """One plugin's implementation of a hook that reports events."""
 
     plugin: str
     #: The hook's whole name.
@@ -54,7 +54,7 @@ class ObserverHook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginOffers:
-    """What one plugin offers."""
+    """The classes and observers that one plugin offers."""
 
     #: By role and kind.
     classes: Mapping[tuple[str, str], type[Plugin]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class PluginOffers:
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
-        """What it offers as (role, kind), and what it hears of as ("observers", hook)."""
+        """(role, kind) for each class, and ("observers", hook) for each hook that it observes."""
         heard = (("observers", one.hook.removeprefix(f"{hookspecs.PROJECT}_")) for one in self.observers)
         return (*self.classes, *heard)
 
@@ -73,15 +73,15 @@ class PluginOffers:
 
 
 def singular(role: str) -> str:
-    """Return the word for one of a role."""
+    """Return the singular of a role's name: "directory" of "directories"."""
     return role.replace("ies", "y").rstrip("s")
 
 
 def offered(name: str, module: object) -> PluginOffers:
-    """Call a plugin's hooks and look at what they offer. Raises PluginError, and whatever the hooks raise."""
+    """Call a plugin's hooks and check the classes that they return. Raises PluginError, and whatever the hooks raise."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    # In a manager of its own: a hook that raises takes along what others answered.
+    # Each plugin has its own manager: in a shared one, a hook that raises would lose the answers of the others.
     _look_at_hooks(manager, module)
     manager.register(module, name)
     manager.check_pending()
@@ -103,7 +103,7 @@ def _told(hear: pluggy.HookCaller, event: Event) -> object:
 
 
 def _look_at_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    """Refuse what pluggy would not call, or would call in vain."""
+    """Refuse hooks that pluggy would never call, and those that it could not call."""
     for name in dir(module):
         options = manager.parse_hookimpl_opts(module, name)
         if options is None:
@@ -135,7 +135,7 @@ def _look_at_function(name: str, hook: str, function: FunctionType) -> None:
 def _offers(manager: pluggy.PluginManager, role: str) -> Iterator[type[Plugin]]:
     hook = getattr(manager.hook, f"{hookspecs.PROJECT}_{role}")
     answers = hook()
-    # An answer of None is left out of them by pluggy.
+    # pluggy leaves out answers of None.
     if len(answers) < len(hook.get_hookimpls()) or not all(isinstance(answer, list | tuple) for answer in answers):
         raise PluginError(f"{hookspecs.PROJECT}_{role} must return a list of classes")
     seen: set[str] = set()

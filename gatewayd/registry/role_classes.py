@@ -24,7 +24,7 @@ _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 def checked(offered: object, base: type[Plugin]) -> type[Plugin]:
-    """Return a class that was offered for a role; raises PluginError that says what is wrong with it."""
+    """Return a class that a plugin offers for a role; raises PluginError if the kernel can't use it."""
     if not (isinstance(offered, type) and issubclass(offered, base)):
         raise PluginError(f"{offered!r} is no class derived from {base.__name__}")
     kind = getattr(offered, "kind", None)
@@ -41,7 +41,7 @@ def checked(offered: object, base: type[Plugin]) -> type[Plugin]:
 
 
 def _attributes(offered: type[Plugin]) -> Iterator[str]:
-    """Yield what is wrong with what a class says of itself."""
+    """Yield what is wrong with the attributes by which a class describes itself."""
     flags = ["tells_arrival", "keys_span_folders"] if issubclass(offered, Transport) else []
     flags += ["sends_mail"] if issubclass(offered, Forwarder) else []
     for name in flags:
@@ -57,7 +57,7 @@ def _attributes(offered: type[Plugin]) -> Iterator[str]:
 
 
 def _methods(offered: type[Plugin], base: type[Plugin]) -> Iterator[str]:
-    """Yield the methods that can't be called as the role's are."""
+    """Yield the methods that can't be called as the role defines them."""
     for name, method in inspect.getmembers(base, inspect.isfunction):
         if name == "__init__" or not name.startswith("_"):
             wrong = _call(offered, name, method)
@@ -96,10 +96,10 @@ def _shown(one: inspect.Parameter) -> str:
 
 
 def _options(offered: type[Plugin]) -> Iterator[str]:
-    """Yield the fields whose defaults are not what they are typed as, and what editors can't be told of."""
+    """Yield the fields whose defaults don't fit their types, and options that have no JSON Schema."""
     try:
         offered.Options.model_rebuild()
-    except Exception as error:  # noqa: BLE001  a name that a type is made of is missing, say
+    except Exception as error:  # noqa: BLE001  a name in a type may be missing, for example
         yield f"Options can't be used: {_first(error)}"
         return
     for name, field in offered.Options.model_fields.items():
@@ -121,10 +121,10 @@ def _options(offered: type[Plugin]) -> Iterator[str]:
 
 
 def _validated(options: type[BaseModel], name: str, given: object) -> object:
-    """Return what a field's type makes of a value. Validators of the whole model are left out: they need all of it."""
+    """Return a value as validated by one field's type. Validators of the whole model need all fields, and are left out."""
     field = options.model_fields[name]
     typed: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    # Nobody reads its descriptions, and to look for them costs more than all else.
+    # Descriptions are not needed here, and reading them costs more than all the rest.
     config = ConfigDict(**{**options.model_config, "use_attribute_docstrings": False})
     alone = create_model("Alone", __config__=config, value=(typed, ...))
     return getattr(alone.model_validate({"value": given}), "value")  # noqa: B009  its fields are made here
