@@ -111,10 +111,7 @@ class Writer:
         if not draft.recipients:
             why = f" ({notes[-1]})" if notes else ""
             raise PermanentError(f"it would go to nobody{why}", advice="Give at least one address with --to.")
-        # Writing a mail takes several times its size in memory: one that is too large is refused before.
-        least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
-        for refusal in sending_rules.refused([sending_rules.size_check(account, sends, least)]):
-            raise refusal
+        _refuse_if_too_large(account, sends, draft)
         raw = written(draft)
         outgoing = Outgoing(
             mail=parse(BytesSource(raw), received_at=draft.date),
@@ -123,7 +120,6 @@ class Writer:
             owner=answers.owner if answers else None,
             answers=answers.id if answers else None,
         )
-        size = len(raw)
         delivery = Delivery(
             forwarder=account.kind,
             account=account.name,
@@ -136,8 +132,8 @@ class Writer:
             viewer=viewer,
             outgoing=outgoing,
             planned=(PlannedDelivery(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
-            size=size,
-            checks=sending_rules.checks(account, sends, draft, size),
+            size=len(raw),
+            checks=sending_rules.checks(account, sends, draft, len(raw)),
             notes=tuple(notes),
         )
 
@@ -190,6 +186,13 @@ class Writer:
         """Return a user; None also if the operator's file is faulty: then no user is known."""
         known = self.operators.get(operator)
         return known.users.get(name) if known and name else None
+
+
+def _refuse_if_too_large(account: AccountConfig, sends: SendConfig, draft: Draft) -> None:
+    """Refuse a draft that is too large before it is written: writing takes several times its size in memory."""
+    least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
+    for refusal in sending_rules.refused([sending_rules.size_check(account, sends, least)]):
+        raise refusal
 
 
 def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Address, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Outcome, Waiting
     from gatewayd.api.values import Follows, Link, Rivals
+    from gatewayd.api.verdicts import Provisional
     from gatewayd.config import ImportConfig
     from gatewayd.importing.fetching import Batch
     from gatewayd.matching import ContactTypes, MatchResult, OperatorResult, OperatorSpec
@@ -104,9 +106,8 @@ def outcomes(
 ) -> Sequence[Outcome]:
     """Return what became of each key of the batch.
 
-    ``user`` is the user whose personal account it is. ``sizes`` counts how many messages of earlier batches had the listed
-    size. ``ours``: if the session ended, we ended it. A message that is filed with another size than listed is fetched once more
-    after ``reread_after`` seconds. ``grown``: see ``growth.grown``.
+    ``user``: whose personal account it is. ``sizes``: how many messages of earlier batches had the listed size. ``ours``: if the
+    session ended, we ended it. ``reread_after``: seconds until what is filed with another size is fetched again; see ``grown``.
     """
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
@@ -124,12 +125,10 @@ def outcomes(
         first = _retry(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
         # If it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
         done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
-    standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
     odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
-    decided = _decided(batch, matched, imports, user, routing=routing, standing_in=standing_in)
     return done + [
         replace(one, reread_after=odd.get(one.entry_id), grown_from=grown.get(one.entry_id)) if isinstance(one, Filed) else one
-        for one in decided
+        for one in _decided(batch, matched, imports, user, routing=routing, sizes=sizes)
     ]
 
 
@@ -154,36 +153,26 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 
 
 def _decided(
-    batch: Batch,
-    matched: MatchResult,
-    imports: ImportConfig,
-    user: str | None,
-    *,
-    routing: AccountRouting,
-    standing_in: Collection[str],
+    batch: Batch, matched: MatchResult, imports: ImportConfig, user: str | None, *, routing: AccountRouting, sizes: Sizes
 ) -> Iterator[Outcome]:
     found, now = matched.results, datetime.now(UTC)
+    standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
     back = routing.returned(matched.mails)
     admitted = filings(matched.mails, found, user=user, queue=imports.error_queue)
     filed = routing.owned(admitted, back)
     refused = refused_by(found, filed, partial(routing.owned, back=back))
-    new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
-    never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
-    routed = [(mail, each) for mail in matched.mails if mail.id not in never for each in filed[mail.id]]
-    going: dict[int, list[Filing]] = {mail.id: [] for mail in matched.mails}
-    for mail_id, filing in routing.routed(routed, new=new, back=back):
-        going[mail_id].append(filing)
-    for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
+    came = list(zip(matched.mails, _came(batch), strict=True))
+    fileable = {mail.id: filed[mail.id] for mail, (_, one) in came if one.key not in standing_in}
+    going = _routed(matched.mails, fileable, routing, new={mail.id for mail, (one, _) in came if not one.backlog}, back=back)
+    for mail, (waiting, one) in came:
         # Backlog is older than the first listing, even if the server does not say how old.
         arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
         if one.key in standing_in:
-            sizes = f"the server lists {batch.unlike[one.key]} bytes, and sends {one.source.size}"
-            yield _retry(waiting, f"{sizes}: they may stand in for the message")
-        elif going[mail.id]:
-            fire = routing.forward or mail.id in new
+            listed = f"the server lists {batch.unlike[one.key]} bytes, and sends {one.source.size}"
+            yield _retry(waiting, f"{listed}: they may stand in for the message")
+        elif mail.id in going:
             # Operators that can't decide yet do so later: the mail is kept. Mail that comes back concerns no other operator.
             concerned = found if filed[mail.id] == admitted[mail.id] else ()
-            verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
             yield Filed(
                 entry_id=mail.id,
                 mail=mail,
@@ -194,12 +183,34 @@ def _decided(
                 key=one.key,
                 backlog=waiting.backlog,
                 bounce=routing.router.bounce(mail, back[mail.id]) if routing.router else None,
-                provisional=tuple(verdict for verdict in verdicts if verdict),
+                provisional=_provisional(concerned, mail.id, arrival, now, fire=routing.forward or not waiting.backlog),
                 refused_by=refused.get(mail.id, ()),
                 senders=senders(mail) if mail.id in refused else (),
             )
         else:
             yield _not_filed(mail, waiting, found, arrival, now)
+
+
+def _routed(
+    mails: Sequence[Mail],
+    filed: Mapping[int, Sequence[Filing]],
+    routing: AccountRouting,
+    *,
+    new: Collection[int],
+    back: Mapping[int, Returned],
+) -> Mapping[int, Sequence[Filing]]:
+    """Return the filings of each mail with their deliveries. All mails of the batch are routed together."""
+    routed: defaultdict[int, list[Filing]] = defaultdict(list)
+    for mail_id, filing in routing.routed([(mail, each) for mail in mails for each in filed.get(mail.id, ())], new=new, back=back):
+        routed[mail_id].append(filing)
+    return routed
+
+
+def _provisional(
+    concerned: Sequence[OperatorResult], mail_id: int, arrival: datetime | None, now: datetime, *, fire: bool
+) -> tuple[Provisional, ...]:
+    verdicts = (provisional(each, mail_id, arrival, now, fire=fire) for each in concerned)
+    return tuple(verdict for verdict in verdicts if verdict)
 
 
 def _not_filed(

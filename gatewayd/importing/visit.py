@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease, Waiting
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
     from gatewayd.importing.folder_sync import PageEntry
     from gatewayd.matching import OperatorSpec
@@ -87,12 +88,17 @@ def visit(
         report = VisitReport(account=account.name, error=error.alone())
     finally:
         if lease is None:
-            try:
-                tools.store.release(held)
-            except GatewaydError as error:
-                # It ends by itself, too, and must not hide what the visit did.
-                not_released = error.alone()
+            not_released = _release(tools.store, held)
     return replace(report, error=report.error or not_released)
+
+
+def _release(store: Store, lease: Lease) -> GatewaydError | None:
+    """Give the lease back. An error is returned: the lease ends by itself, too, and the error must not hide what the visit did."""
+    try:
+        store.release(lease)
+    except GatewaydError as error:
+        return error.alone()
+    return None
 
 
 class _Visit:

@@ -62,10 +62,8 @@ class Dispatcher:
 
         ``slow`` is after how many seconds without a sign of life from its server a destination no longer counts as working.
         """
-        self._store = store
-        self._instance = instance
+        self._store, self._instance, self._policy = store, instance, policy
         self._events = events or Events()
-        self._policy = policy
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         #: Set by the first event of the loop.
         self._config: Config

@@ -32,7 +32,23 @@ _NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 def make_parcel(number: int = 1, *, to: Sequence[str] = ("duty@example.com",), sends_mail: bool = True) -> Parcel:
     """Return a parcel of a small mail; another number, another delivery of another mail."""
     message_id = f"<gw.f.{number}.token@example.com>"
-    filing = FilingView(
+    return Parcel(
+        id=number,
+        message_id=message_id,
+        filing=_filing(number),
+        source=BytesSource(make_raw(number)),
+        mode="attached",
+        sender=Address(name="Acme", email="out@example.com") if sends_mail else None,
+        to=tuple(to),
+        addressed=tuple(to),
+        entered_at=_NOON,
+        cause="rule 1",
+        hops=(f"Gatewayd-Hop: {message_id}",) if sends_mail else (),
+    )
+
+
+def _filing(number: int) -> FilingView:
+    return FilingView(
         id=number,
         operator="acme",
         owner=None,
@@ -55,19 +71,6 @@ def make_parcel(number: int = 1, *, to: Sequence[str] = ("duty@example.com",), s
         rivals=(),
         faults=(),
         queue=None,
-    )
-    return Parcel(
-        id=number,
-        message_id=message_id,
-        filing=filing,
-        source=BytesSource(make_raw(number)),
-        mode="attached",
-        sender=Address(name="Acme", email="out@example.com") if sends_mail else None,
-        to=tuple(to),
-        addressed=tuple(to),
-        entered_at=_NOON,
-        cause="rule 1",
-        hops=(f"Gatewayd-Hop: {message_id}",) if sends_mail else (),
     )
 
 
