@@ -107,3 +107,35 @@ def test_shared_groups_have_limits_of_their_own() -> None:
     assert {run.name for run in pool.runs} == {"a1", "b1", "b2"}
     for slot in pool.shutdown():
         assert slot.join(AT_ONCE)
+
+
+def test_the_room_that_silent_work_gave_away_is_not_given_away_again_when_it_ends(pool: Pool) -> None:
+    for name in ("first", "second", "third"):
+        pool.offer(name, at=0.0, suspect=False)
+    assert pool.names() == {"first"}
+    pool.look(time.monotonic() + 6.0)
+    assert pool.names() == {"first", "second"}
+    first = next(run for run in pool.runs if run.name == "first")
+    pool.ended(first, WorkerThreads(1, "ended"))
+    assert pool.names() == {"second"}
+    first.goes_on.set()
+
+
+def test_work_for_which_no_thread_can_be_had_is_the_first_again() -> None:
+    refusals = [RuntimeError("can't start new thread")]
+
+    def slot(number: int) -> WorkerThreads:
+        if refusals:
+            raise refusals.pop()
+        return WorkerThreads(1, f"pooled-{number}")
+
+    pool: BoundedPool[Run, WorkerThreads, None] = BoundedPool(slot, lambda *_: None, lambda *_: None, limit=lambda: 1, slow=LONG)
+    pool.offer("first", at=0.0, suspect=False)
+    pool.offer("second", at=1.0, suspect=False)
+    with pytest.raises(RuntimeError):
+        pool.start(Run)
+    assert ("first" in pool, len(pool), pool.runs) == (True, 2, set())
+    pool.start(Run)
+    assert {run.name for run in pool.runs} == {"first"}
+    for made in pool.shutdown():
+        assert made.join(AT_ONCE)
