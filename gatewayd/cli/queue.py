@@ -51,7 +51,7 @@ def _list(app: App, *, asker: Asker, queue: str | None, before: int | None, limi
         return
     if not listed:
         _check_queue(app, viewers, queue)
-        output.note("Nothing stands in an error queue.")
+        output.note("No mail is in an error queue.")
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
@@ -75,7 +75,7 @@ def _causes(app: App, *, asker: Asker, queue: str | None, as_json: bool) -> None
         return
     if not found:
         _check_queue(app, viewers, queue)
-        output.note("Nothing stands in an error queue.")
+        output.note("No mail is in an error queue.")
     rows = [
         (str(one.filings), whose, one.queue, one.by, one.error, *map(output.minute, (one.first_at, one.last_at)), str(one.last_id))
         for whose, one in found

@@ -32,7 +32,7 @@ _LEFT = ("~", ".new", ".sample")
 #: Endings that people give to files that are to be ignored.
 _ASIDE = (".bak", ".backup", ".copy", ".disabled", ".off", ".old", ".orig", ".save")
 #: A full disk or a loss of power can leave an empty file. It would be sound, and take back all settings.
-_EMPTY = "nothing stands in it: was it cut short when it was saved? Expected keys and values, or {} where there are none"
+_EMPTY = "it is empty: was it cut short when it was saved? Expected keys and values, or {} if it has none"
 _NAMES = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
 
 

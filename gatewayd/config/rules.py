@@ -92,7 +92,7 @@ def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) 
     # A filing names its account's queue, but is in it only if it has faults.
     queue = filing.queue if filing.faults else ""
     if when.queues and queue not in when.queues:
-        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {enumerated(when.queues)}"
+        yield f"is in {f'the error queue {queue}' if queue else 'no error queue'}, not in {enumerated(when.queues)}"
 
 
 def _not_linked(kinds: Sequence[Kind], filing: Filing) -> str:

@@ -243,7 +243,7 @@ class _Reader:
             return text
         value = plain(text)
         if value is None and place:
-            self.fault(mark, "nothing stands here, expected a value, or no key at all", place)
+            self.fault(mark, "the value is missing, expected one, or no key at all", place)
         return value
 
     def secret(self, tag: str, name: str, mark: Mark, place: YamlPath) -> Secret | None:

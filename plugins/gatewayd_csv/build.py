@@ -210,7 +210,7 @@ def _leave_doubles_out(db: sqlite3.Connection, file: _File) -> None:
     first = f"(SELECT min(t.line) FROM {file.table} t WHERE t.{column} = doubles.id)"  # noqa: S608  our own words
     query = f"SELECT line, id, {first} FROM temp.doubles ORDER BY line"  # noqa: S608  our own words
     for line, record_id, first_line in db.execute(query):
-        file.faults.add(line, f"the id {record_id[:50]!r} stands in line {first_line} already")
+        file.faults.add(line, f"the id {record_id[:50]!r} is in line {first_line} already")
     for table in (file.table, f"{file.table}_text", *(["emails"] if file.name == "persons.csv" else [])):
         db.execute(f"DELETE FROM {table} WHERE line IN (SELECT line FROM temp.doubles)")  # noqa: S608  our own words
 

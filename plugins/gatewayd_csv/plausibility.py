@@ -42,7 +42,7 @@ def codes(db: sqlite3.Connection, table: str, code: str, warnings: Faults) -> No
         f" AS first FROM {table} WHERE {code} != '') WHERE line != first ORDER BY line"
     )
     for line, value, first in db.execute(query):
-        warnings.add(line, f"the code {value[:50]!r} stands in line {first}, too: a person must choose between them")
+        warnings.add(line, f"the code {value[:50]!r} is in line {first}, too: a person must choose between them")
 
 
 def main_contacts(db: sqlite3.Connection, table: str, main_contact: str, persons: str | None, warnings: Faults) -> None:

@@ -25,7 +25,7 @@ def webhook_id(message_id: str) -> str:
 
 
 class Keys:
-    """The secrets of one target, revealed. What they are stands in no repr."""
+    """The secrets of one target, revealed. Their repr does not show them."""
 
     def __init__(self, *secrets: Secret | None) -> None:
         """Reveal them; raises AuthError where one is missing or no secret of a webhook."""

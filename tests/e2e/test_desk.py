@@ -191,7 +191,7 @@ def test_nothing_to_list_is_said_beside_the_output(house: House) -> None:
     done = house.good("mail", "list", "--text", "nothing like it")
     assert (done.out, done.err) == ("", "No mail.\n")
     done = house.good("queue", "list")
-    assert (done.out, done.err) == ("", "Nothing stands in an error queue.\n")
+    assert (done.out, done.err) == ("", "No mail is in an error queue.\n")
     assert house.good("queue", "list", "--json").err == house.good("mail", "list", "--json", "--text", "nothing like it").err == ""
 
 

@@ -190,7 +190,7 @@ def test_a_faulty_row_is_reported_with_its_line_and_does_not_take_the_rest_along
     assert directory.refresh() == [
         "persons.csv:3: expected 4 columns, found 2",
         "persons.csv:4: the id is missing",
-        "persons.csv:7: the id 'P1' stands in line 2 already",
+        "persons.csv:7: the id 'P1' is in line 2 already",
         "persons.csv:8: temporary is 'maybe', expected yes or no",
         "persons.csv:9: it is not UTF-8, so this row is left out; save the file as UTF-8 (in Excel: CSV UTF-8)",
         "persons.csv:10: it is not CSV: ',' expected after '\"'",
@@ -245,7 +245,7 @@ def test_the_number_of_faults_that_are_told_is_bounded(tmp_path: Path) -> None:
     faults = csv_of(tmp_path / "acme", tmp_path / "state").refresh()
     assert faults[99] == "customers.csv:101: expected 3 columns, found 1"
     assert faults[100] == "customers.csv: 1,400 more faulty rows were left out"
-    assert faults[101] == "products.csv:3: the id 'A1' stands in line 2 already"
+    assert faults[101] == "products.csv:3: the id 'A1' is in line 2 already"
     assert faults[-1] == "products.csv: 199 more faulty rows were left out"
     assert len(faults) == 202
 

@@ -287,7 +287,7 @@ DOUBTS = {
     ),
     "two bookings with one code": (
         {"reservations": "id,code\nR1,B-1\nR2,B-2\nR3,B-1\nR4,\nR5,\n"},
-        "reservations.csv:4: the code 'B-1' stands in line 2, too: a person must choose between them",
+        "reservations.csv:4: the code 'B-1' is in line 2, too: a person must choose between them",
     ),
     "a slip in a column": (
         {"customers": "id,name,main_contact\nC1,Nord,\n", "contacts": CONTACTS.replace("contact_type", "contact-type")},

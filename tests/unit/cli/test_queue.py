@@ -43,7 +43,7 @@ def test_causes_of_one_queue_only(two: Desk) -> None:
     queue(two, "KeyError: 1")
     assert len(two.run("queue", "causes", "--queue", "front", "--json").rows) == 1
     done = two.run("queue", "causes", "--queue", "other")
-    assert (done.code, done.out, done.err) == (0, "", "Nothing stands in an error queue.\n")
+    assert (done.code, done.out, done.err) == (0, "", "No mail is in an error queue.\n")
 
 
 def test_a_queue_that_no_operator_has_is_told_with_the_nearest_word(place: Desk) -> None:

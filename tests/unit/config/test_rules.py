@@ -104,8 +104,8 @@ def _rule(**when: Any) -> Rule:
         (_rule(attachment=True), _filing(), ""),
         (_rule(attachment=False), _filing(), "has 1 attachment"),
         (_rule(queues=("errors", "front-office")), _filing(faults=(_FAULT,)), ""),
-        (_rule(queues=("front-office",)), _filing(), "stands in no error queue, not in front-office"),
-        (_rule(queues=("errors",)), _filing(faults=(_FAULT,)), "stands in the error queue front-office, not in errors"),
+        (_rule(queues=("front-office",)), _filing(), "is in no error queue, not in front-office"),
+        (_rule(queues=("errors",)), _filing(faults=(_FAULT,)), "is in the error queue front-office, not in errors"),
     ],
 )
 def test_each_condition_holds_or_says_what_was_found(rule: Rule, filing: Filing, why: str) -> None:
