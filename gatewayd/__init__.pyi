@@ -3,6 +3,9 @@
 from gatewayd.api.connection import ANSWER_BYTES as ANSWER_BYTES
 from gatewayd.api.connection import LEAST_RATE as LEAST_RATE
 from gatewayd.api.connection import Connection as Connection
+from gatewayd.api.credential import Credential as Credential
+from gatewayd.api.credential import Token as Token
+from gatewayd.api.credential import TokenSource as TokenSource
 from gatewayd.api.delivery import Bounce as Bounce
 from gatewayd.api.delivery import Bounced as Bounced
 from gatewayd.api.delivery import Delivery as Delivery
@@ -22,6 +25,7 @@ from gatewayd.api.directory import Contents as Contents
 from gatewayd.api.directory import DirectoryCondition as DirectoryCondition
 from gatewayd.api.directory import DirectoryHealth as DirectoryHealth
 from gatewayd.api.endpoint import Endpoint as Endpoint
+from gatewayd.api.endpoint import Login as Login
 from gatewayd.api.endpoint import Server as Server
 from gatewayd.api.endpoint import other_protocol as other_protocol
 from gatewayd.api.endpoint import socket_errors as socket_errors
@@ -114,6 +118,10 @@ from gatewayd.api.store import Store as Store
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment
+from gatewayd.api.token_endpoint import TokenEndpoint as TokenEndpoint
+from gatewayd.api.token_endpoint import TokenMechanism as TokenMechanism
+from gatewayd.api.token_endpoint import token_mechanism as token_mechanism
+from gatewayd.api.token_endpoint import token_message as token_message
 from gatewayd.api.values import KINDS as KINDS
 from gatewayd.api.values import Action as Action
 from gatewayd.api.values import Came as Came

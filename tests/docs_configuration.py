@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from gatewayd import Duration
+from gatewayd.api.credential import Credential
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "configuration.md"
 _ROLES: tuple[tuple[type[Plugin], str], ...] = (
     (Transport, "Transports: `kind` in accounts/*.yaml"),
+    (Credential, "Credentials: `credentials` in gatewayd.yaml, and `credential` in accounts/*.yaml"),
     (Directory, "Directories: `directory` in operators/*.yaml"),
     (Matcher, "Matchers: `matchers` in operators/*.yaml"),
     (Forwarder, "Forwarders: `kind` in accounts/*.yaml that send, and `targets` in operators/*.yaml"),

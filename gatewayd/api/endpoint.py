@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Endpoint", "Server", "other_protocol", "socket_errors", "tls_context"]
+__all__ = ["Endpoint", "Login", "Server", "other_protocol", "socket_errors", "tls_context"]
 
 #: The first bytes of servers, whether they greet or don't understand us. The longer ones first.
 _BEGINNINGS = (
@@ -112,16 +112,21 @@ class Server(BaseModel):
         return self
 
 
-class Endpoint(Server):
-    """The YAML fields of a server that one logs in to. Mix it into an ``Options`` model."""
+class Login(Server):
+    """The YAML fields of a server, and the name to log in with. Mix ``Endpoint`` or ``TokenEndpoint`` into an ``Options`` model."""
 
     username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
-    password: Secret = Field(description="Password to log in with, as a reference.")
 
     def mailbox(self, standard: Collection[int]) -> str:
         """Return a text that identifies the mailbox: the same for all spellings of the host and for all ports of ``standard``."""
         port = "" if self.port is None or self.port in standard else f" port {self.port}"
         return f"{self.username.casefold()} at {_same_host(self.host)}{port}"
+
+
+class Endpoint(Login):
+    """The YAML fields of a server that one logs in to with a password. Mix it into an ``Options`` model."""
+
+    password: Secret = Field(description="Password to log in with, as a reference.")
 
 
 def _no_host(host: str) -> str:

@@ -16,6 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.credential import Credential
     from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
     from gatewayd.api.forwarder import Forwarder
     from gatewayd.api.roles import Command, Directory, Matcher, Transport
@@ -40,6 +41,20 @@ def gatewayd_transports() -> Sequence[type[Transport]]:
         @hookimpl
         def gatewayd_transports():
             return [Imap]
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_credentials() -> Sequence[type[Credential]]:
+    """Offer credentials, which get access tokens.
+
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
+    Raising puts the plugin out of use, and only the accounts that use its kinds with it.
+
+        @hookimpl
+        def gatewayd_credentials():
+            return [Google]
     """
     raise NotImplementedError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gatewayd.api import options as _options
 from gatewayd.api.directory import Contents
-from gatewayd.api.endpoint import Endpoint
+from gatewayd.api.endpoint import Login
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ class Transport(Plugin):
 
             "sales@example.com at imap.example.com"
         """
-        return self.options.mailbox(self.standard_ports) if isinstance(self.options, Endpoint) else ""
+        return self.options.mailbox(self.standard_ports) if isinstance(self.options, Login) else ""
 
     @abstractmethod
     def open(self) -> Session:

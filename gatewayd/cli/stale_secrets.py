@@ -23,11 +23,15 @@ __all__ = ["SecretAges", "other_copies"]
 
 def other_copies(app: App) -> Iterator[Fault]:
     """Yield a fault for each place in the config whose secret differs from the daemon's copy, with advice."""
+    yield from (Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in _stale(app))
+
+
+def _stale(app: App) -> Iterator[tuple[SecretUse, str]]:
     daemons = copies_of(app.config.state)
     for use in app.config.secrets:
         found = next((what for copies in daemons.values() if (what := _said(app, use, copies))), "")
         if found:
-            yield Fault(file=use.file, line=use.line, column=use.column, what=found)
+            yield use, found
 
 
 def _said(app: App, use: SecretUse, copies: SecretCopies) -> str:
@@ -51,9 +55,9 @@ class SecretAges:
     def __init__(self, app: App) -> None:
         self._daemons = copies_of(app.config.state)
         self._secrets: dict[str, list[Secret]] = {}
-        for use in app.config.secrets:
-            self._secrets.setdefault(use.file, []).append(use.secret)
-        self._others = {fault.file: fault.what for fault in other_copies(app)}
+        for file, secret in app.config.secrets_by_file():
+            self._secrets.setdefault(file, []).append(secret)
+        self._others = {str(use.secret): what for use, what in _stale(app)}
 
     def since(self, account: str, holder: str) -> datetime | None:
         """Return when the daemon ``holder`` read the secret of an account; None if unknown."""
@@ -62,4 +66,5 @@ class SecretAges:
 
     def other(self, account: str) -> str:
         """Return the fault of a secret that differs from the daemon's copy; empty if they are the same."""
-        return self._others.get(f"accounts/{account}.yaml", "")
+        secrets = map(str, self._secrets.get(f"accounts/{account}.yaml", ()))
+        return next((self._others[one] for one in secrets if one in self._others), "")

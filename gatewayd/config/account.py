@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
+from gatewayd.config.credentials import account_credential
 from gatewayd.config.faults import hint
 from gatewayd.config.models.account import AccountFile, SendConfig
 from gatewayd.config.models.fields import NAME, yaml_keys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.config.checker import Checker
+    from gatewayd.config.credentials import SharedCredentials
     from gatewayd.config.values import OperatorConfig
     from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["account"]
 
 
-def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
+def account(
+    checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig], credentials: SharedCredentials
+) -> AccountConfig | None:
     """Return the account of one file, None if it has faults; these are in ``checker``."""
     name = PurePath(checker.document.file).stem
     transport, forwarder = _offered(checker, registry)
     offered = transport or forwarder
-    found, options = checker.shared(AccountFile, offered.Options if offered else None)
+    given = account_credential(checker, registry, credentials, offered.Options) if offered else {}
+    found, options = checker.shared(AccountFile, offered.Options if offered else None, given)
     serves = _owners(checker, operators)
     if offered:
         _blocks(checker, registry, offered.kind, imports=transport is not None, sends=forwarder is not None)
@@ -49,6 +54,7 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         operators=serves or (owner,),
         user=user or None,
         options=options,
+        credential=shared if isinstance(shared := checker.document.data.get("credential"), str) else "",
         mailbox=transport(options, account=name).mailbox() if found.imports and transport else "",
         second=found.second,
         connections=min((limit for limit in limits if limit is not None), default=None),

@@ -69,16 +69,18 @@ class Checker:
         where = f" in {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
         self.fault(place, f"the plugin itself fails on these options: {type(error).__name__}{where}")
 
-    def shared(self, kernel: type[_Model], options: type[Plugin.Options] | None) -> tuple[_Model | None, Plugin.Options | None]:
+    def shared(
+        self, kernel: type[_Model], options: type[Plugin.Options] | None, given: Mapping[str, object]
+    ) -> tuple[_Model | None, Plugin.Options | None]:
         """Check a whole file that the kernel's fields and those of a plugin share; without ``options`` only the kernel's.
 
-        Where both know a field, it is the kernel's.
+        Where both know a field, it is the kernel's. ``given`` are values of the plugin's fields in place of the file's.
         """
         data = self.document.data
         names = yaml_keys(kernel)
         own = {key: value for key, value in {"kind": "", **data}.items() if key in names}
         found = self.model(kernel, own, (), beside=(options,) if options else ())
-        rest = {key: value for key, value in data.items() if key not in names}
+        rest = {**{key: value for key, value in data.items() if key not in names}, **given}
         return found, self.model(options, rest, (), beside=(kernel,)) if options else None
 
     def kind(self, registry: Registry, role: type[_Role], word: str, place: YamlPath) -> type[_Role] | None:

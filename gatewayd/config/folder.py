@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.config import main
 from gatewayd.config.account import account
 from gatewayd.config.checker import Checker
+from gatewayd.config.credentials import shared_credentials
 from gatewayd.config.cross_checks import CrossCheck
 from gatewayd.config.faults import hint
 from gatewayd.config.files import Unreadable, names
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from gatewayd.config.credentials import SharedCredentials
     from gatewayd.config.fallbacks import Fallbacks
     from gatewayd.config.main import Main
     from gatewayd.registry.loading import LoadedPlugin, Registry
@@ -59,7 +61,8 @@ class FolderReading:
         notify, notify_options = self._main.notify(self._registry)
         self._keep_secrets(self._main.checker)
         operators = self._operators()
-        accounts = self._accounts(operators)
+        credentials = shared_credentials(self._main.checker, self._registry)
+        accounts = self._accounts(operators, credentials)
         between = CrossCheck(accounts=accounts, operators=operators, checkers=self._checkers, registry=self._registry)
         between.check()
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
@@ -79,6 +82,7 @@ class FolderReading:
             signing_key=found.signing_key,
             operators=operators,
             accounts=accounts,
+            credentials={name: one for name, one in credentials.items() if one},
             workers=found.workers,
             limits=found.limits,
             log=found.log,
@@ -96,8 +100,8 @@ class FolderReading:
         check, previous = partial(operator, registry=self._registry), partial(self._fallbacks.operator, registry=self._registry)
         return {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("operators")}
 
-    def _accounts(self, operators: Mapping[str, OperatorConfig]) -> dict[str, AccountConfig]:
-        check = partial(account, registry=self._registry, operators=operators)
+    def _accounts(self, operators: Mapping[str, OperatorConfig], credentials: SharedCredentials) -> dict[str, AccountConfig]:
+        check = partial(account, registry=self._registry, operators=operators, credentials=credentials)
         previous = partial(self._fallbacks.account, registry=self._registry, operators=operators)
         found = {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("accounts")}
         return {name: one for name, one in found.items() if one}

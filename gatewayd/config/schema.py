@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from pydantic.json_schema import models_json_schema
 
+from gatewayd.api.credential import Credential
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
+from gatewayd.config.credentials import takes_credential
 from gatewayd.config.models.account import AccountFile
 from gatewayd.config.models.main import GatewaydFile, NotifyConfig
 from gatewayd.config.models.operator import MailTarget, OperatorFile
@@ -113,13 +115,16 @@ def _as_written(schema: JsonSchemaValue) -> JsonSchemaValue:
 def _gatewayd(registry: Registry) -> JsonSchemaValue:
     stores = registry.classes(Store)
     tell = [one for one in registry.classes(Forwarder) if not one.sends_mail]
-    made = Schemas(GatewaydFile, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell)))
+    credentials = registry.classes(Credential)
+    made = Schemas(GatewaydFile, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell, *credentials)))
     block = made.of(NotifyConfig)
     through = {name: one for name, one in block["properties"].items() if name != "kind"}
     own = {**block, "properties": {"after": block["properties"]["after"]}}
     kinds = [made.kind(one, made.of(one.Options), own) for one in tell]
     notify = _one_of([{**block, "properties": through, "required": ["through"]}, *kinds])
-    return made.whole("gatewayd.schema.json", _with(made.of(GatewaydFile), store=made.kinds(stores), notify=notify))
+    named = {**made.of(GatewaydFile)["properties"]["credentials"], "additionalProperties": made.kinds(credentials)}
+    schema = _with(made.of(GatewaydFile), store=made.kinds(stores), notify=notify, credentials=named)
+    return made.whole("gatewayd.schema.json", schema)
 
 
 def _operator(registry: Registry) -> JsonSchemaValue:
@@ -151,14 +156,18 @@ def _account(registry: Registry) -> JsonSchemaValue:
     transports = {one.kind: one for one in registry.classes(Transport)}
     forwarders = {one.kind: one for one in registry.classes(Forwarder) if one.sends_mail}
     offered: dict[str, type[Plugin]] = {**forwarders, **transports}
-    made = Schemas(AccountFile, *(plugin.Options for plugin in offered.values()))
+    credentials = registry.classes(Credential)
+    made = Schemas(AccountFile, *(plugin.Options for plugin in (*offered.values(), *credentials)))
+    credential = {"anyOf": [{"type": "string"}, made.kinds(credentials)]}
     kernel = made.of(AccountFile)
     kinds = []
     for kind, plugin in sorted(offered.items()):
         lacks = [] if kind in transports else ["import", "forward"]
         lacks += [] if kind in forwarders else ["send"]
         needs = {"required": [] if kind in transports else ["send"]}
-        kinds.append(made.kind(plugin, made.of(plugin.Options), kernel, needs, lacks=lacks))
+        own = made.of(plugin.Options)
+        own = _with(own, credential=credential) if takes_credential(plugin.Options) else own
+        kinds.append(made.kind(plugin, own, kernel, needs, lacks=lacks))
     owned = [{"required": ["operators"]}, {"required": ["user"]}]
     text = {"title": "AccountFile", "description": kernel.get("description", "")}
     return made.whole("account.schema.json", {**text, "allOf": [_one_of(kinds), {"oneOf": owned}]})

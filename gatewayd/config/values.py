@@ -12,9 +12,10 @@ from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, WorkersConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from gatewayd.api.credential import TokenSource
     from gatewayd.api.options import Secret
     from gatewayd.api.roles import Directory, Matcher, Plugin
     from gatewayd.api.store import Store
@@ -87,6 +88,8 @@ class AccountConfig:
     user: str | None = None
     #: The transport's or the forwarder's.
     options: Plugin.Options
+    #: The name of the shared credential that it logs in with; empty if there is none.
+    credential: str = ""
     #: Identifies its mailbox among all; empty if that is not possible, or nothing is imported.
     mailbox: str = ""
     #: It may import a mailbox that another account has or had.
@@ -132,6 +135,8 @@ class Config:
     operators: Mapping[str, OperatorConfig] = field(default_factory=dict)
     #: The accounts that can run, in the order of their names: of several system accounts of an operator the first counts.
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)
+    #: The credentials that accounts share, by name.
+    credentials: Mapping[str, TokenSource] = field(default_factory=dict)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -150,3 +155,10 @@ class Config:
     secrets: tuple[SecretUse, ...] = ()
     #: The operators' and accounts' files that were found, each with the SHA-256 of what was read; empty for a faulty one.
     digests: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def secrets_by_file(self) -> Iterator[tuple[str, Secret]]:
+        """Yield each secret with a file that needs it: the file that names it, and an account that names its credential."""
+        yield from ((use.file, use.secret) for use in self.secrets)
+        for account in self.accounts.values():
+            shared = self.credentials.get(account.credential)
+            yield from ((f"accounts/{account.name}.yaml", secret) for secret in (shared.secrets if shared else ()))

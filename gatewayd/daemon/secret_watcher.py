@@ -73,8 +73,8 @@ class SecretWatcher:
     def _look(self, config: Config) -> None:
         users: dict[str, set[str]] = {}
         by_name = {str(use.secret): use.secret for use in config.secrets}
-        for use in config.secrets:
-            users.setdefault(str(use.secret), set()).add(use.file)
+        for file, secret in config.secrets_by_file():
+            users.setdefault(str(secret), set()).add(file)
         # The signing key is read once, when the daemon starts.
         kept = str(config.signing_key) if str(config.signing_key) in self._digests else ""
         digests = {name: mark(one, self._key, _DIGEST) for name, one in by_name.items() if name != kept}

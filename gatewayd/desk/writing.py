@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Delivery, Outgoing
-from gatewayd.api.endpoint import Endpoint
+from gatewayd.api.endpoint import Login
 from gatewayd.desk import sending_rules
 from gatewayd.desk.composing.answering import QuotedOriginal, answered, quoted, references
 from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict
@@ -164,7 +164,7 @@ class Writer:
                 continue
             if account.sends:
                 found.add(account.sends.sender.email)
-            if isinstance(account.options, Endpoint) and "@" in account.options.username:
+            if isinstance(account.options, Login) and "@" in account.options.username:
                 found.add(account.options.username)
             if user := self._user(operator, account.user):
                 found.add(user.email)

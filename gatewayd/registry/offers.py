@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from gatewayd.api import hookspecs
+from gatewayd.api.credential import Credential
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Command, Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
@@ -28,6 +29,7 @@ __all__ = ["OBSERVERS", "ROLES", "ObserverHook", "PluginOffers", "offered", "sin
 #: The roles by the name of the hook that offers them, without its prefix.
 ROLES: Mapping[str, type[Plugin]] = {
     "transports": Transport,
+    "credentials": Credential,
     "directories": Directory,
     "matchers": Matcher,
     "forwarders": Forwarder,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, create_model
 
+from gatewayd.api.credential import Credential
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.options import Options
 from gatewayd.api.roles import Plugin, Transport
@@ -43,6 +44,7 @@ def checked(offered: object, base: type[Plugin]) -> type[Plugin]:
 def _attributes(offered: type[Plugin]) -> Iterator[str]:
     """Yield what is wrong with the attributes by which a class describes itself."""
     flags = ["tells_arrival", "keys_span_folders"] if issubclass(offered, Transport) else []
+    flags += ["serves_all_users"] if issubclass(offered, Credential) else []
     flags += ["sends_mail"] if issubclass(offered, Forwarder) else []
     for name in flags:
         if type(getattr(offered, name)) is not bool:

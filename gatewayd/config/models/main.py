@@ -196,6 +196,11 @@ class GatewaydFile(Block):
         default=None,
         description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder.",
     )
+    credentials: dict[Name, dict[str, object]] = Field(
+        default={},
+        description="What gets access tokens for accounts that log in without a password, by names that accounts give as "
+        "`credential`: each has a `kind`, with its options.",
+    )
     plugins: PluginsBlock = Field(default_factory=PluginsBlock, description="Plugins of your own, and plugins that are left out.")
     signing_key: Secret | None = Field(
         default=None,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from gatewayd import Forwarder, Transport
+from typing import TYPE_CHECKING
+
+from gatewayd import Credential, Forwarder, Transport
+
+if TYPE_CHECKING:
+    from gatewayd.api.roles import Plugin
 
 MAIN = "state: state\nstore: {kind: paper}\n"
 ACME = """\
@@ -26,6 +31,8 @@ send:
 """
 NORD = "title: Nord\n"
 #: The plugins of `config_plugins` that the tests use, by role and kind.
-KINDS = [(Transport, kind) for kind in ("pigeon", "parrot", "goose")] + [
-    (Forwarder, kind) for kind in ("post", "bell", "parrot", "goose")
+KINDS: list[tuple[type[Plugin], str]] = [
+    *((Transport, kind) for kind in ("pigeon", "parrot", "goose", "heron")),
+    *((Forwarder, kind) for kind in ("post", "bell", "parrot", "goose")),
+    (Credential, "seal"),
 ]

@@ -77,7 +77,7 @@ def test_a_kind_whose_two_plugins_take_different_options_is_refused(load: Callab
         (OUT + "import: {}\n", ["6:1: import: post only sends, expected it in the file of an account that imports"]),
         (OUT + "forward: {approved: []}\n", ["6:1: forward: post only sends, expected it in the file of an account that imports"]),
         (OUT.partition("send:")[0], ["1:1: missing key 'send', expected it where the kind is post, which only sends"]),
-        (OUT.replace("kind: post", "kind: bell"), ["1:7: unknown transport or forwarder of mail 'bell', expected 'goose', 'parrot', 'pigeon' or 'post'"]),
+        (OUT.replace("kind: post", "kind: bell"), ["1:7: unknown transport or forwarder of mail 'bell', expected 'goose', 'heron', 'parrot', 'pigeon' or 'post'"]),
         (OUT.replace("kind: post", "kind: pst"), ["1:7: unknown transport or forwarder 'pst', did you mean 'post'?"]),
         (OUT.replace("operators: [acme]", "user: acme/irina") + "  system: true\n", ["6:11: send.system: expected false in a personal account: it sends for its user alone"]),
         (OUT.replace("out@acme.example", "Out <out@acme.example>"), ["5:31: send.from.address: expected a mail address such as irina@example.com"]),

@@ -118,7 +118,8 @@ def test_what_runs_does_not_stand_in_where_plugins_are_gone(
     assert running.faults == ()
     for file in ("operators/acme.yaml", "accounts/sales.yaml", "accounts/out.yaml", "accounts/both.yaml"):
         (tmp_path / file).write_text("kind: [\n")
-    left = registry.part([one for one in (*KINDS, (Store, "paper")) if one not in gone])
+    kinds: list[tuple[type[Plugin], str]] = [*KINDS, (Store, "paper")]
+    left = registry.part([one for one in kinds if one not in gone])
     loaded = config.running(tmp_path, running, left)
     assert (sorted(loaded.accounts), loaded.operators["acme"].faulty) == (accounts, faulty)
 

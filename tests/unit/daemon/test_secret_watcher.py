@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003  pydantic reads it
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from gatewayd import Transport
+from gatewayd import AuthError, Credential, TokenSource, Transport
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, Config
 from gatewayd.config.secret_copies import SecretCopies, copies_of
@@ -101,6 +101,30 @@ def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, o
     assert newest > first
     assert "credentials changed" in log.getvalue()
     assert str(one) in log.getvalue()
+
+
+class Seal(Credential):
+    kind = "seal"
+
+    class Options(Credential.Options):
+        wax: Secret
+
+    def obtain(self, user: str, resource: str) -> Never:
+        raise AuthError(f"no token for {user} and {resource}")
+
+
+def test_the_secret_of_a_shared_credential_concerns_the_accounts_that_name_it(tmp_path: Path, owner: Instance) -> None:
+    one = secret(tmp_path, "one", "a")
+    account = AccountConfig(name="a", kind="heron", operators=("acme",), options=Transport.Options(), credential="app")
+    shared = TokenSource(Seal(Seal.Options(wax=one)))
+    used = replace(config(tmp_path, ("gatewayd.yaml", one)), accounts={"a": account}, credentials={"app": shared})
+    heard: list[Collection[str]] = []
+    made = SecretWatcher(owner, heard.append, every=0.01)
+    made.apply(used)
+    told(tmp_path)
+    (tmp_path / "one").write_text("b")
+    until(lambda: heard == [["accounts/a.yaml", "gatewayd.yaml"]])
+    made.stop()
 
 
 def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, owner: Instance) -> None:

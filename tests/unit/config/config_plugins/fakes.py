@@ -6,7 +6,20 @@ from typing import TypeVar
 
 from pydantic import Field, field_validator
 
-from gatewayd import ConfigError, ConfigPath, Directory, Forwarder, Matcher, Operator, Secret, Store, Transport, hookimpl
+from gatewayd import (
+    ConfigError,
+    ConfigPath,
+    Credential,
+    Directory,
+    Forwarder,
+    Matcher,
+    Operator,
+    Secret,
+    Store,
+    TokenEndpoint,
+    Transport,
+    hookimpl,
+)
 from gatewayd.api.options import Options
 
 _Class = TypeVar("_Class", bound=type)
@@ -102,6 +115,27 @@ class Gander(Forwarder):
 
 
 @whole
+class Heron(Transport):
+    """Takes a password or a token."""
+
+    kind = "heron"
+
+    class Options(Transport.Options, TokenEndpoint):
+        ports = {"tls": 1}  # noqa: RUF012  nobody changes it
+
+
+@whole
+class Seal(Credential):
+    """Vouches for herons."""
+
+    kind = "seal"
+
+    class Options(Credential.Options):
+        wax: Secret
+        colour: str = "red"
+
+
+@whole
 class Cards(Directory):
     kind = "cards"
 
@@ -135,7 +169,12 @@ class Paper(Store):
 
 @hookimpl
 def gatewayd_transports() -> list[type]:
-    return [Pigeon, Snail, Parrot, Goose]
+    return [Pigeon, Snail, Parrot, Goose, Heron]
+
+
+@hookimpl
+def gatewayd_credentials() -> list[type]:
+    return [Seal]
 
 
 @hookimpl

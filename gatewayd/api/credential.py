@@ -1,0 +1,224 @@
+"""The role ``Credential``: proves who we are by an access token in place of a password (RFC 6749, RFC 6750). And the tokens,
+shared by all accounts with the same credential.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from copy import copy
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
+
+from pydantic_core import core_schema
+
+from gatewayd.api.options import Secret
+from gatewayd.api.roles import Plugin
+from gatewayd.errors import AuthError, GatewaydError, TransientError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+__all__ = ["Credential", "Token", "TokenSource"]
+
+#: A token is renewed so many seconds before it ends, or at half of its life if it lives for less than twice as long.
+_MARGIN = 300.0
+#: Seconds for which all who want a token get the error of the last try, and no request is made: after a refusal, and after another
+#: error, unless the authority asks for longer.
+_REFUSED, _FAILED = 30.0, 5.0
+_LONGEST = 3600.0
+#: Seconds to wait for another thread that asks for the same token.
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token, as an authority gave it."""
+
+    text: str = field(repr=False)
+    #: Seconds that it is valid, from when it was asked for.
+    lasts: float
+
+
+class Credential(Plugin):
+    """Proves who we are to servers, by access tokens that it gets from an authority."""
+
+    #: One token opens the mailboxes of all users. Else each user needs one.
+    serves_all_users: ClassVar[bool] = False
+
+    def __init__(self, options: Credential.Options) -> None:
+        """Keep ``options``. Does no I/O and can't fail."""
+        self.options = options
+
+    @abstractmethod
+    def obtain(self, user: str, resource: str) -> Token:
+        """Ask the authority for a new access token.
+
+        ``user`` is the name that the account logs in with; empty if the credential serves all users. ``resource`` is the base
+        address of the API that the token is for, such as ``https://graph.microsoft.com``; empty for IMAP, POP3 and SMTP.
+
+        Called when a token is needed and none is kept that lasts, by one thread at a time for each user and resource; the others
+        wait for it, at most two minutes. Each step on the network has a deadline. Raises AuthError (a secret or permission is
+        wrong; the advice says where to mend it) or TransientError, with ``retry_after`` if the authority gave it.
+
+            return Token(answer["access_token"], lasts=answer["expires_in"])
+        """
+
+    def advice(self, protocol: str) -> str:
+        """Return what to do if the authority gave a token and a mail server then refuses it. Does no I/O; never raises.
+
+        ``protocol`` is ``IMAP``, ``POP3`` or ``SMTP``.
+        """
+        return f"Check `username`, and that this credential may open its mailbox by {protocol}."
+
+
+class TokenSource:
+    """The tokens of one credential. All accounts with the same credential share them, also over reloads of the config.
+
+    It is the type of a field of ``Options`` that takes a credential. Any thread may use it. Two are equal if they have the same
+    kind and options.
+    """
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+        # References to secrets are in the text, and no secret.
+        self._id = (type(credential), repr(credential.options))
+        with _opening:
+            self._tokens = _shared.get(self._id) or _Tokens()
+            _shared[self._id] = self._tokens
+
+    @property
+    def kind(self) -> str:
+        """The credential's kind."""
+        return self._credential.kind
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The references to secrets in its options."""
+        return tuple(one for one in dict(self._credential.options).values() if isinstance(one, Secret))
+
+    def token(self, user: str, resource: str = "", *, refused: str = "") -> str:
+        """Return an access token; see ``Credential.obtain`` for the parameters.
+
+        ``refused`` is one that a server has refused just now: it is not returned again. Raises AuthError or TransientError.
+        """
+        whose = "" if self._credential.serves_all_users else user
+        slot = self._tokens.slot(whose, resource)
+        if not slot.lock.acquire(timeout=_PATIENCE):
+            raise TransientError(f"no access token within {_PATIENCE:g} s: another thread has been asking for it for so long")
+        try:
+            if slot.text == refused:
+                slot.text = ""
+            if not slot.text or time.monotonic() >= slot.renew_at:
+                self._renew(slot, whose, resource)
+            return slot.text
+        finally:
+            slot.lock.release()
+
+    def advice(self, protocol: str) -> str:
+        """See ``Credential.advice``."""
+        return self._credential.advice(protocol)
+
+    def _renew(self, slot: _Slot, user: str, resource: str) -> None:
+        began = time.monotonic()
+        if slot.error and began < slot.error_until and slot.error_of == self._fingerprint():
+            if slot.usable(began):
+                return
+            raise _again(slot.error, slot.error_until - began)
+        try:
+            found = self._credential.obtain(user, resource)
+        except GatewaydError as error:
+            now, later = time.monotonic(), isinstance(error, TransientError)
+            wait = max(error.retry_after or 0.0, _FAILED) if isinstance(error, TransientError) else _REFUSED
+            slot.error, slot.error_of = error.alone(), self._fingerprint()
+            slot.error_until = now + min(wait, _LONGEST)
+            if later and slot.usable(now):
+                # The authority is away, and the token lasts still.
+                return
+            slot.text = ""
+            raise
+        slot.error = None
+        slot.text, slot.ends_at = found.text, began + found.lasts
+        slot.renew_at = slot.ends_at - min(_MARGIN, found.lasts / 2)
+
+    def _fingerprint(self) -> bytes:
+        """Return a digest of the secrets as they are now: with another secret, the next try need not fail as the last one did."""
+        return sha256("\0".join(map(_revealed, self.secrets)).encode(errors="surrogateescape")).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenSource) and self._id == other._id
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __repr__(self) -> str:
+        return f"TokenSource({self._credential.kind}, {self._credential.options!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls._validate)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": ["string", "object"], "description": "The name of one of `credentials`, or a `kind` with its fields."}
+
+    @classmethod
+    def _validate(cls, value: object) -> TokenSource:
+        if not isinstance(value, cls):
+            # Pydantic turns a ValueError, and no TypeError, into a fault with its place.
+            raise ValueError("expected the name of a credential, or its kind and fields")  # noqa: TRY004  see above
+        return value
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The token for one user and resource, or why there is none. To be used with its lock held."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    text: str = field(default="", repr=False)
+    renew_at: float = 0.0
+    ends_at: float = 0.0
+    error: GatewaydError | None = None
+    error_until: float = 0.0
+    #: The fingerprint of the secrets that the try failed with.
+    error_of: bytes = b""
+
+    def usable(self, now: float) -> bool:
+        """Whether there is a token that has not ended."""
+        return bool(self.text) and now < self.ends_at
+
+
+class _Tokens:
+    """The tokens of one credential by user and resource."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[tuple[str, str], _Slot] = {}
+
+    def slot(self, user: str, resource: str) -> _Slot:
+        with self._lock:
+            return self._slots.setdefault((user, resource), _Slot())
+
+
+#: Kept as long as a config has the credential.
+_shared: WeakValueDictionary[tuple[type[Credential], str], _Tokens] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def _again(error: GatewaydError, wait: float) -> GatewaydError:
+    """Return the error of the last try for another thread; no request is made for ``wait`` seconds."""
+    same = copy(error)
+    if isinstance(same, TransientError):
+        same.retry_after = wait
+    return same
+
+
+def _revealed(secret: Secret) -> str:
+    try:
+        return secret.reveal()
+    except AuthError:
+        return ""

@@ -1,0 +1,90 @@
+"""Read credentials: those of ``gatewayd.yaml``, which accounts share by their names, and one that an account's file has itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Never, TypeAlias, get_args
+
+from gatewayd.api.credential import Credential, TokenSource
+from gatewayd.config.faults import hint
+from gatewayd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.api.roles import Plugin
+    from gatewayd.config.checker import Checker
+    from gatewayd.registry.loading import Registry
+
+__all__ = ["SharedCredentials", "account_credential", "shared_credentials", "takes_credential"]
+
+#: By name; None for one that can't be used.
+SharedCredentials: TypeAlias = dict[str, TokenSource | None]
+_FIELD = "credential"
+
+
+class _Faulty(Credential):
+    """Stands for a faulty credential while the rest of its file is checked."""
+
+    kind = "faulty"
+
+    def obtain(self, user: str, resource: str) -> Never:
+        """Never called: an account with a faulty credential does not run."""
+        raise ConfigError(f"the credential of {user} for {resource} is faulty")
+
+
+def shared_credentials(checker: Checker, registry: Registry) -> SharedCredentials:
+    """Return the credentials of ``gatewayd.yaml``.
+
+    Faulty fields are faults of the file. A kind whose plugin is missing costs only the accounts that use it.
+    """
+    given = checker.document.data.get("credentials")
+    found: SharedCredentials = {}
+    for name, mapping in given.items() if isinstance(given, dict) else ():
+        if isinstance(name, str) and isinstance(mapping, dict):
+            found[name] = _shared(checker, registry, name, mapping)
+    return found
+
+
+def _shared(checker: Checker, registry: Registry, name: str, mapping: Mapping[str, object]) -> TokenSource | None:
+    place = ("credentials", name)
+    before = list(checker.faults)
+    offered = checker.named(registry, Credential, mapping, place)
+    if offered is None:
+        if isinstance(mapping.get("kind"), str):
+            checker.lesser_faults += checker.faults[len(before) :]
+            checker.faults[:] = before
+        return None
+    options = checker.model(offered.Options, {key: value for key, value in mapping.items() if key != "kind"}, place)
+    return None if options is None else TokenSource(offered(options))
+
+
+def account_credential(
+    checker: Checker, registry: Registry, shared: SharedCredentials, options: type[Plugin.Options]
+) -> Mapping[str, TokenSource]:
+    """Return the value of the field ``credential`` of an account's ``options``; nothing if the file or the options lack it."""
+    given = checker.document.data.get(_FIELD)
+    if not takes_credential(options) or not isinstance(given, str | dict):
+        return {}
+    found = _named(checker, shared, given) if isinstance(given, str) else _own(checker, registry, given)
+    return {_FIELD: found or TokenSource(_Faulty(Credential.Options()))}
+
+
+def takes_credential(options: type[Plugin.Options]) -> bool:
+    """Whether these options have a field ``credential`` for a ``TokenSource``."""
+    field = options.model_fields.get(_FIELD)
+    return field is not None and TokenSource in (field.annotation, *get_args(field.annotation))
+
+
+def _named(checker: Checker, shared: SharedCredentials, name: str) -> TokenSource | None:
+    found = shared.get(name)
+    if name not in shared:
+        known = hint(name, shared) if shared else ", and gatewayd.yaml has no `credentials`"
+        checker.fault((_FIELD,), f"unknown credential {name!r}{known}")
+    elif found is None:
+        checker.fault((_FIELD,), f"credential: {name!r} can't be used, see its fault in gatewayd.yaml")
+    return found
+
+
+def _own(checker: Checker, registry: Registry, mapping: Mapping[str, object]) -> TokenSource | None:
+    found = checker.plugin(registry, Credential, mapping, (_FIELD,))
+    return TokenSource(registry.get(Credential, found[0])(found[1])) if found else None

@@ -1,0 +1,168 @@
+"""Tokens: each is asked for once, kept while it lasts, and renewed in time; errors are shared as well."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import AuthError, Credential, GatewaydError, Secret, Token, TokenSource, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Authority:
+    """Gives tokens, or errors, and remembers who asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.lasts: float = 3600
+        self.errors: list[GatewaydError] = []
+        self.delay = 0.0
+        self._lock = threading.Lock()
+
+    def token(self, user: str, resource: str) -> Token:
+        with self._lock:
+            self.asked.append((user, resource))
+            number = len(self.asked)
+            error = self.errors.pop(0) if self.errors else None
+        time.sleep(self.delay)
+        if error:
+            raise error
+        return Token(f"token {number}", self.lasts)
+
+
+_AUTHORITIES: dict[str, Authority] = {}
+
+
+class Seal(Credential):
+    kind = "seal"
+
+    class Options(Credential.Options):
+        authority: str
+        wax: Secret | None = None
+
+    options: Options
+
+    def obtain(self, user: str, resource: str) -> Token:
+        return _AUTHORITIES[self.options.authority].token(user, resource)
+
+
+class App(Seal):
+    kind = "app"
+    serves_all_users = True
+
+
+@pytest.fixture
+def authority(request: pytest.FixtureRequest) -> Iterator[Authority]:
+    _AUTHORITIES[request.node.nodeid] = made = Authority()
+    yield made
+    del _AUTHORITIES[request.node.nodeid]
+
+
+def source(authority: Authority, cls: type[Seal] = Seal, wax: Secret | None = None) -> TokenSource:
+    name = next(name for name, one in _AUTHORITIES.items() if one is authority)
+    return TokenSource(cls(cls.Options(authority=name, wax=wax)))
+
+
+def everybody(ask: Sequence[TokenSource], user: str = "ann") -> set[str]:
+    with ThreadPoolExecutor(len(ask)) as pool:
+        return set(pool.map(lambda one: one.token(user), ask))
+
+
+def test_however_many_threads_and_accounts_want_a_token_it_is_asked_for_once(authority: Authority) -> None:
+    authority.delay = 0.05
+    accounts = [source(authority) for _ in range(20)]
+    assert everybody(accounts) == {"token 1"}
+    # A reload of the config makes another object.
+    assert source(authority).token("ann") == "token 1"
+    assert authority.asked == [("ann", "")]
+
+
+def test_each_user_and_resource_has_a_token_unless_one_serves_all(authority: Authority) -> None:
+    one = source(authority)
+    assert [one.token("ann"), one.token("bob"), one.token("ann", "https://graph.example")] == ["token 1", "token 2", "token 3"]
+    app = source(authority, App)
+    assert [app.token("ann"), app.token("bob")] == ["token 4"] * 2
+    assert authority.asked[3:] == [("", "")]
+
+
+def test_a_token_is_renewed_before_it_ends(authority: Authority) -> None:
+    authority.lasts = 0.0
+    one = source(authority)
+    assert [one.token("ann"), one.token("ann")] == ["token 1", "token 2"]
+    authority.lasts = 3600.0
+    assert [one.token("ann"), one.token("ann")] == ["token 3"] * 2
+
+
+def test_a_refused_token_is_thrown_away_once(authority: Authority) -> None:
+    one = source(authority)
+    refused = one.token("ann")
+    assert everybody_again([one] * 10, refused) == {"token 2"}
+    assert one.token("ann") == "token 2"
+    assert len(authority.asked) == 2
+
+
+def everybody_again(ask: Sequence[TokenSource], refused: str) -> set[str]:
+    with ThreadPoolExecutor(len(ask)) as pool:
+        return set(pool.map(lambda one: one.token("ann", refused=refused), ask))
+
+
+def test_all_who_wait_share_an_error_and_nobody_asks_again_at_once(authority: Authority) -> None:
+    authority.errors = [AuthError("wrong secret", advice="Mend it.")]
+    authority.delay = 0.05
+    one = source(authority)
+
+    def refused(_: int) -> str:
+        with pytest.raises(AuthError) as caught:
+            one.token("ann")
+        return caught.value.sentences
+
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(refused, range(10))) == {"wrong secret. Mend it."}
+    assert len(authority.asked) == 1
+
+
+def test_with_another_secret_a_refused_credential_is_tried_at_once(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAX", "old")
+    one = source(authority, wax=Secret("env", "WAX"))
+    authority.errors = [AuthError("wrong secret")]
+    for _ in range(2):
+        with pytest.raises(AuthError):
+            one.token("ann")
+    monkeypatch.setenv("WAX", "new")
+    assert one.token("ann") == "token 2"
+
+
+def test_an_authority_that_asks_us_to_wait_is_not_asked_before(authority: Authority) -> None:
+    authority.errors = [TransientError("busy", retry_after=600)]
+    one = source(authority)
+    for _ in range(3):
+        with pytest.raises(TransientError) as caught:
+            one.token("ann")
+        assert caught.value.retry_after is not None
+        assert 500 < caught.value.retry_after <= 600
+    assert len(authority.asked) == 1
+
+
+def test_while_the_authority_is_away_a_token_serves_until_its_end(authority: Authority) -> None:
+    authority.lasts = 3600.0
+    one = source(authority)
+    # It is due for renewal at once, and lasts for half an hour still.
+    slot = one._tokens.slot("ann", "")
+    assert one.token("ann") == "token 1"
+    slot.renew_at = time.monotonic()
+    authority.errors = [TransientError("away")]
+    assert [one.token("ann"), one.token("ann")] == ["token 1"] * 2
+    assert len(authority.asked) == 2
+
+
+def test_P9_no_token_is_in_a_repr(authority: Authority) -> None:
+    one = source(authority)
+    text = one.token("ann")
+    slot = one._tokens.slot("ann", "")
+    assert text not in f"{one!r} {slot!r} {Token(text, 1.0)!r} {vars(one)!r}"
