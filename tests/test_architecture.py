@@ -41,6 +41,7 @@ OWNERS = {
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
     "threading": {
+        "gatewayd.api.credential",
         "gatewayd.api.hosts",
         "gatewayd.daemon",
         "gatewayd.matching",
