@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.config.credentials import SharedCredentials
     from gatewayd.config.fallbacks import Fallbacks
     from gatewayd.config.main import Main
     from gatewayd.registry.loading import LoadedPlugin, Registry
@@ -49,6 +48,7 @@ class FolderReading:
         self._main = main
         self._registry = registry
         self._fallbacks = fallbacks
+        self._credentials = shared_credentials(main.checker, registry)
         self._faults: list[Fault] = []
         self._checkers: dict[str, Checker] = {}
         self._standing_in: list[str] = []
@@ -61,8 +61,7 @@ class FolderReading:
         notify, notify_options = self._main.notify(self._registry)
         self._keep_secrets(self._main.checker)
         operators = self._operators()
-        credentials = shared_credentials(self._main.checker, self._registry)
-        accounts = self._accounts(operators, credentials)
+        accounts = self._accounts(operators)
         between = CrossCheck(accounts=accounts, operators=operators, checkers=self._checkers, registry=self._registry)
         between.check()
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
@@ -82,7 +81,7 @@ class FolderReading:
             signing_key=found.signing_key,
             operators=operators,
             accounts=accounts,
-            credentials={name: one for name, one in credentials.items() if one},
+            credentials={name: one for name, one in self._credentials.items() if one},
             workers=found.workers,
             limits=found.limits,
             log=found.log,
@@ -100,8 +99,8 @@ class FolderReading:
         check, previous = partial(operator, registry=self._registry), partial(self._fallbacks.operator, registry=self._registry)
         return {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("operators")}
 
-    def _accounts(self, operators: Mapping[str, OperatorConfig], credentials: SharedCredentials) -> dict[str, AccountConfig]:
-        check = partial(account, registry=self._registry, operators=operators, credentials=credentials)
+    def _accounts(self, operators: Mapping[str, OperatorConfig]) -> dict[str, AccountConfig]:
+        check = partial(account, registry=self._registry, operators=operators, credentials=self._credentials)
         previous = partial(self._fallbacks.account, registry=self._registry, operators=operators)
         found = {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("accounts")}
         return {name: one for name, one in found.items() if one}
