@@ -29,7 +29,8 @@ OWNERS = {
     "imaplib": {"gatewayd_imap", "gatewayd_demo"},
     "poplib": {"gatewayd_pop3"},
     "smtplib": {"gatewayd_smtp"},
-    "http": {"gatewayd_webhook"},
+    # Plugins speak HTTP by ``gatewayd.HttpClient``.
+    "http": {"gatewayd.api.http"},
     "re2": {"gatewayd.config.rules"},
     "aiosmtpd": {"gatewayd_demo"},
     "sqlalchemy": {"gatewayd_sql"},
@@ -43,6 +44,7 @@ OWNERS = {
     "threading": {
         "gatewayd.api.credential",
         "gatewayd.api.hosts",
+        "gatewayd.api.http",
         "gatewayd.daemon",
         "gatewayd.matching",
         "gatewayd.outgoing",

@@ -7,9 +7,18 @@ asked twice, a name server could give two answers. The tables are IANA's special
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
-__all__ = ["is_public"]
+from gatewayd import AuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd import HostAddress
+    from gatewayd_webhook.options import WebhookOptions
+
+__all__ = ["is_public", "permitted"]
 
 _SPECIAL_4 = [
     ip_network(text)
@@ -54,3 +63,17 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
         return address in _UNICAST_6 and not address.scope_id and not any(address in network for network in _SPECIAL_6)
     return not any(address in network for network in _SPECIAL_4)
+
+
+def permitted(options: WebhookOptions, places: Sequence[HostAddress]) -> Sequence[HostAddress]:
+    """Return those of the host's addresses that may be connected to.
+
+    Raises AuthError if there is none. It names none: what lies inside is nobody's business.
+    """
+    found = [place for place in places if options.may_be_private or is_public(ip_address(place.address[0]))]
+    if not found:
+        raise AuthError(
+            f"{options.where}: the host has no public address, so nothing is sent there",
+            advice=f"Correct `url`; if the host is meant to be inside your network, allow it: allow_private: [{options.host}]",
+        )
+    return found

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import time
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gatewayd import Receipt, Recipient
-from gatewayd_webhook.faults import printable
+from gatewayd import Receipt, Recipient, retry_after
 
 if TYPE_CHECKING:
     from gatewayd import Parcel, RecipientState
@@ -19,10 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WebhookAnswer", "receipt"]
 
+_GONE, _TOO_OFTEN = 410, 429
 #: What of 4xx may go well later: too slow, too early, too often.
-_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-#: A day: whoever asks for more is asked again before.
-_MOST_PATIENCE = 86400.0
+_LATER = {408, 425, _TOO_OFTEN}
 _SAFE = "the answer is not shown: it repeats the secret"
 
 
@@ -48,34 +41,30 @@ class WebhookAnswer:
     @property
     def patience(self) -> float | None:
         """Seconds that the server asks us to wait, at most a day; None where it does not say (RFC 9110 section 10.2.3)."""
-        text = self.retry_after.strip()
-        if re.fullmatch("[0-9]{1,18}", text):
-            return min(float(text), _MOST_PATIENCE)
-        try:
-            moment = parsedate_to_datetime(text)
-            # Each date is in GMT, also in the old form that does not say so (RFC 9110 section 5.6.7).
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return None
-        return min(max(seconds, 0.0), _MOST_PATIENCE)
+        return retry_after({"retry-after": self.retry_after})
 
     @property
     def is_busy(self) -> bool:
         """Whether nothing more is to be sent for now, and not only this."""
-        return self.state == "waiting" and (self.status == HTTPStatus.TOO_MANY_REQUESTS or self.patience is not None)
+        return self.state == "waiting" and (self.status == _TOO_OFTEN or self.patience is not None)
 
     def text(self, keys: Keys) -> str:
         """Return status, reason and the beginning of the body, for people, on one line."""
-        shown = printable(self.body.decode("utf-8", "replace"))
-        text = printable(f"{self.status} {self.reason}")
+        shown = _printable(self.body.decode("utf-8", "replace"))
+        text = _printable(f"{self.status} {self.reason}")
         if self.state != "delivered" and shown:
             text += f": {shown}"
         if 300 <= self.status < 400:  # noqa: PLR2004  the same
-            moved = printable(self.location.partition("?")[0])
+            moved = _printable(self.location.partition("?")[0])
             text = f"{self.status} redirects{f' to {moved}' if moved else ''}, which is not followed: correct `url`"
-        if self.status == HTTPStatus.GONE:
+        if self.status == _GONE:
             text += "; the receiver wants no more: take the target out of the rules"
         return f"{self.status}; {_SAFE}" if any(keys.are_in(each) for each in (self.reason, self.location, self.body)) else text
+
+
+def _printable(text: str, length: int = 200) -> str:
+    """Return a server's words on one line, cut, without what a terminal would obey."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:length]
 
 
 def receipt(parcel: Parcel, answer: WebhookAnswer, keys: Keys, *, sent: bool = True) -> Receipt:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from gatewayd import ConfigPath, Duration, Forwarder, Secret
+from gatewayd import ConfigPath, Duration, Forwarder, HttpUrl, Secret, split_url
 
 if TYPE_CHECKING:
     from typing import Self
@@ -18,39 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["WebhookOptions"]
 
 _LARGEST = 16 << 20
-_MAX_URL = 2000
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 
 
-def _split(value: object) -> SplitResult:
-    """Return a URL in its parts; raises ValueError with what was expected."""
-    if not isinstance(value, str) or len(value) > _MAX_URL or not _VISIBLE.fullmatch(value):
-        raise ValueError(
-            f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
-        )
-    try:
-        parts = urlsplit(value)
-        # Raises UnicodeError, a ValueError, for empty or too long labels (RFC 1035 section 2.3.4).
-        str(parts.hostname).encode("idna")
-        port = parts.port
-    except ValueError:
-        raise ValueError("expected a URL such as https://crm.example.com/mail: its host or its port can't be one") from None
-    if parts.scheme not in ("https", "http") or not _HOST.fullmatch(parts.hostname or ""):
-        raise ValueError("expected a URL such as https://crm.example.com/mail")
-    if port == 0 or "@" in parts.netloc or "#" in value:
-        raise ValueError("expected a URL without user, password, fragment and port 0")
-    return parts
-
-
-def _url(value: object) -> str:
-    # The URL is used exactly as it was given: one put together again may differ.
-    _split(value)
-    return str(value)
-
-
 def _template(value: object) -> str:
-    text = _url(value)
+    split_url(value)
+    text = str(value)
     fields = [found for found in Formatter().parse(text) if found[1] is not None]
     if any(name not in ("operator", "id") or form or conversion for _, name, form, conversion in fields):
         raise ValueError("expected a URL with {id} and {operator} at most, such as https://mail.example.com/{operator}/{id}")
@@ -64,16 +37,14 @@ def _host(value: object) -> str:
     raise ValueError("expected the name or address of a host as it stands in `url`, such as crm.internal")
 
 
-_URL_SCHEMA = {"type": "string", "pattern": "^https?://[!-~]+$"}
-_Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL_SCHEMA)]
-_Template = Annotated[str, PlainValidator(_template), WithJsonSchema(_URL_SCHEMA)]
+_Template = Annotated[str, PlainValidator(_template), WithJsonSchema({"type": "string", "pattern": "^https?://[!-~]+$"})]
 _Host = Annotated[str, PlainValidator(_host), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
 class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
     """Where a filing is posted to, how it is signed, and what goes along."""
 
-    url: _Url = Field(description="Where filings are posted to. No secret belongs into it: the request is signed.")
+    url: HttpUrl = Field(description="Where filings are posted to. No secret belongs into it: the request is signed.")
     secret: Secret = Field(description="What requests are signed with, as a reference: `whsec_` and base64 of 24 to 64 bytes.")
     previous_secret: Secret | None = Field(
         None, description="The secret before it. While it stands here, requests carry both signatures: no receiver misses one."
@@ -114,20 +85,9 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
         return self.parts.port or (443 if self.parts.scheme == "https" else 80)
 
     @property
-    def security(self) -> Literal["tls", "none"]:
-        """Whether the server speaks TLS."""
-        return "tls" if self.parts.scheme == "https" else "none"
-
-    @property
     def where(self) -> str:
         """Host and port, as messages name the server; the rest of the URL is nobody's business."""
         return f"{self.host}:{self.port}"
-
-    @property
-    def path(self) -> str:
-        """The URL's path and query, as requests have them (RFC 9112 section 3.2.1)."""
-        query = f"?{self.parts.query}" if self.parts.query else ""
-        return f"{self.parts.path or '/'}{query}"
 
     @property
     def may_be_private(self) -> bool:

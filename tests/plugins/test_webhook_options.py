@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gatewayd import AuthError, Secret, TransientError
+from gatewayd import AuthError, HttpPool, Secret, TransientError
 from gatewayd_webhook.addresses import is_public
 from gatewayd_webhook.options import WebhookOptions
 from tests.plugins.webhook_site import parcel, receiver, webhook
@@ -40,7 +40,8 @@ def made(**fields: Any) -> WebhookOptions:
 )
 def test_a_url_is_taken_as_it_stands(url: str, host: str, port: int, path: str) -> None:
     options = made(url=url, insecure=True)
-    assert (options.url, options.host, options.port, options.path) == (url, host, port, path)
+    assert (options.url, options.host, options.port) == (url, host, port)
+    assert HttpPool(options.url).target(options.url) == path
     assert options.where == f"{host}:{port}"
 
 

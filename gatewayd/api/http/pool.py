@@ -1,0 +1,165 @@
+"""One HTTP server, and the connections that are kept to it between requests."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Literal
+
+from gatewayd.api.connection import Connection
+from gatewayd.api.endpoint import tls_context
+from gatewayd.api.http.faults import translated
+from gatewayd.api.http.urls import split_url, target_of
+from gatewayd.errors import GatewaydError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from gatewayd.api.hosts import HostAddress
+
+__all__ = ["HttpConnection", "HttpPool"]
+
+
+class HttpConnection:
+    """A connection to an HTTP server, with what has been read from it and not been used yet."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.reader = connection.makefile()
+        #: The moment of the monotonic clock at which its last request was done.
+        self.idle_since = time.monotonic()
+
+    def is_usable(self) -> bool:
+        """Whether the server keeps it open and has sent nothing unasked."""
+        try:
+            self.connection.setblocking(False)
+            if not self.reader.peek(1):
+                self.connection.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except (OSError, GatewaydError):
+            return False
+        return False
+
+
+class HttpPool:
+    """One HTTP server. Connections are kept for further requests, whoever makes them; any thread may use it.
+
+    How many connections are open at a time is for those to bound who make requests; how many are kept is ``kept``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ca_file: Path | None = None,
+        timeout: float = 60.0,
+        field: str = "url",
+        kept: int = 4,
+        idle: float = 30.0,
+        choose: Callable[[Sequence[HostAddress]], Sequence[HostAddress]] = lambda places: places,
+    ) -> None:
+        """Nothing is connected yet. ``url`` names the server; its path does not matter here. Raises ValueError if it is no URL.
+
+        ``timeout``: seconds that connecting may take, and each part of a request (``HttpClient.stream``). ``field``: the YAML field
+        with the URL, as errors name it. At most ``kept`` connections are kept, and none is used again after ``idle`` seconds.
+        ``choose`` returns those of the host's addresses that may be connected to, or raises.
+        """
+        self._parts = split_url(url)
+        self._ca_file = ca_file
+        self.timeout = timeout
+        self.field = field
+        self._most, self._idle = kept, idle
+        self._choose = choose
+        self._door = threading.Lock()
+        #: The one that was used last is last.
+        self._kept: list[HttpConnection] = []
+        self._closed = False
+
+    @property
+    def host(self) -> str:
+        """The host's name in lower case, or its address without brackets."""
+        return self._parts.hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return self._parts.port or (443 if self._parts.scheme == "https" else 80)
+
+    @property
+    def security(self) -> Literal["tls", "none"]:
+        """Whether the server speaks TLS."""
+        return "tls" if self._parts.scheme == "https" else "none"
+
+    @property
+    def where(self) -> str:
+        """Host and port, as messages name the server."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the URL has them, for the field Host (RFC 9110 section 7.2)."""
+        return self._parts.netloc
+
+    def target(self, url: str) -> str:
+        """Return the path and query of a URL of this server; a path is returned as it is.
+
+        Raises TransientError for another server's, such as a link in an answer: credentials would go along.
+        """
+        if url.startswith("/"):
+            return url
+        try:
+            parts = split_url(url)
+        except ValueError:
+            parts = None
+        if parts is None or (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)) != (
+            self._parts.scheme,
+            self.host,
+            self.port,
+        ):
+            raise TransientError(
+                f"{self.where}: a link leads to another server, and is not followed",
+                advice=f"Check that `{self.field}` is right; if it lasts, see to that server.",
+            )
+        return target_of(parts)
+
+    def take(self) -> HttpConnection | None:
+        """Return a kept connection that is still usable, for one request; None if there is none."""
+        while True:
+            with self._door:
+                if not self._kept:
+                    return None
+                found = self._kept.pop()
+            if time.monotonic() - found.idle_since <= self._idle and found.is_usable():
+                return found
+            found.connection.close()
+
+    def keep(self, connection: HttpConnection) -> None:
+        """Keep a connection that is at the end of an answer; closes it, or another one, where there are too many."""
+        connection.idle_since = now = time.monotonic()
+        with self._door:
+            self._kept.append(connection)
+            most = 0 if self._closed else self._most
+            fresh = [each for each in self._kept if now - each.idle_since <= self._idle][-most:] if most else []
+            ended = [each for each in self._kept if each not in fresh]
+            self._kept = fresh
+        for each in ended:
+            each.connection.close()
+
+    def open(self, made: Callable[[Connection], object]) -> HttpConnection:
+        """Connect; ``made`` gets the connection before that. Raises AuthError, TransientError, or ConfigError for the CA file."""
+        context = tls_context(self._ca_file) if self.security == "tls" else None
+        try:
+            return HttpConnection(Connection(self, self.port, context, choose=self._choose, made=made))
+        except OSError as error:
+            raise translated(error, self.where, self.field) from error
+
+    def close(self) -> None:
+        """Close the kept connections; those in use are closed after their requests. Never raises."""
+        with self._door:
+            self._closed = True
+            ended, self._kept = self._kept, []
+        for each in ended:
+            each.connection.close()
