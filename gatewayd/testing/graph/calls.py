@@ -11,11 +11,13 @@ from gatewayd.testing.graph.odata import ODataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatewayd.testing.graph.exchange_items import ExchangeFolder, ExchangeMessage
     from gatewayd.testing.graph.knobs import Knobs
-    from gatewayd.testing.graph.mailboxes import ExchangeFolder, ExchangeMailbox, ExchangeMessage
+    from gatewayd.testing.graph.mailboxes import ExchangeMailbox
     from gatewayd.testing.graph.odata import Json, QueryOptions
+    from gatewayd.testing.graph.sending import PostOffice
     from gatewayd.testing.graph.tokens import IssuedToken
-    from gatewayd.testing.graph.wire import HttpRequest
+    from gatewayd.testing.graph.wire import ServedRequest
 
 __all__ = ["GraphCall"]
 
@@ -24,7 +26,7 @@ __all__ = ["GraphCall"]
 class GraphCall:
     """A request with its token and its mailbox."""
 
-    request: HttpRequest
+    request: ServedRequest
     token: IssuedToken
     mailbox: ExchangeMailbox
     #: The ids and names in the path below the mailbox, in their order.
@@ -36,6 +38,9 @@ class GraphCall:
     #: Graph's address with its version, and that of links: a knob may make them lead elsewhere.
     base: str
     link_base: str
+    #: The address of the other host.
+    elsewhere: str
+    post: PostOffice
 
     @property
     def has_immutable_ids(self) -> bool:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gatewayd.testing.graph.calls import GraphCall
-    from gatewayd.testing.graph.mailboxes import ExchangeFolder, ExchangeMessage, FolderChange
-    from gatewayd.testing.graph.wire import HttpResponse
+    from gatewayd.testing.graph.exchange_items import ExchangeFolder, ExchangeMessage, FolderChange
+    from gatewayd.testing.graph.wire import ServedResponse
 
 __all__ = ["SyncStates", "refuse_without_folder"]
 
@@ -69,7 +69,7 @@ class SyncStates:
         self._states.clear()
         self._generation += 1
 
-    def answer(self, call: GraphCall) -> HttpResponse:
+    def answer(self, call: GraphCall) -> ServedResponse:
         """Answer one page of a round."""
         call.needs("Mail.Read", "Mail.ReadWrite")
         given = call.query["$skiptoken"] or call.query["$deltatoken"]
@@ -100,7 +100,7 @@ class SyncStates:
         entries.sort(key=lambda entry: entry.message.received, reverse=bool(call.query["$orderby"]))
         return _SyncState(round=_bounded(call, folder, call.query, entries), place=0)
 
-    def _page(self, call: GraphCall, state: _SyncState) -> HttpResponse:
+    def _page(self, call: GraphCall, state: _SyncState) -> ServedResponse:
         knobs, whole, place = call.knobs, state.round, state.place or 0
         size = QueryOptions(f"size={call.prefer.get('odata.maxpagesize', '')}").number("size", _DEFAULT_PAGE) or _DEFAULT_PAGE
         entries = whole.entries[place : place + size]
@@ -190,6 +190,6 @@ def _shown(call: GraphCall, whole: _Round, entries: Sequence[_Entry]) -> Iterabl
             yield {**kind_of, **shown_message(call, message, whole.query)}
 
 
-def refuse_without_folder(_call: GraphCall) -> HttpResponse:
+def refuse_without_folder(_call: GraphCall) -> ServedResponse:
     """Refuse a delta query over all folders."""
-    raise ODataError(400, "ErrorInvalidUrlQuery", "FolderChange tracking is not supported against 'microsoft.graph.message'.")
+    raise ODataError(400, "ErrorInvalidUrlQuery", "Change tracking is not supported against 'microsoft.graph.message'.")

@@ -12,7 +12,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ExchangeAttachment", "attached", "header_fields", "header_value", "made_anew", "with_field", "with_fields"]
+__all__ = ["ExchangeAttachment", "attached", "header_fields", "header_value", "made_anew", "with_body", "with_field", "with_fields"]
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 _END = re.compile(rb"\n(?=\r?\n)")
@@ -62,6 +62,13 @@ def with_field(mime: bytes, name: str, value: str) -> bytes:
     return f"{name}: {value}\r\n".encode() + rest if value else rest
 
 
+def with_body(mime: bytes, content_type: str, text: str) -> bytes:
+    """Return a message with another body."""
+    outer = with_fields(mime, lambda name, lines: b"" if name.startswith("content-") else lines)
+    fields = f"Content-Type: {content_type}; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return _split(outer)[0] + fields.encode() + base64.encodebytes(text.encode()).replace(b"\n", b"\r\n")
+
+
 def attached(mime: bytes, attachments: Sequence[ExchangeAttachment]) -> bytes:
     """Return a message with files, which makes it multipart/mixed (RFC 2046 section 5.1.3)."""
     if not attachments:
@@ -79,11 +86,15 @@ def attached(mime: bytes, attachments: Sequence[ExchangeAttachment]) -> bytes:
 def made_anew(mime: bytes, salt: str) -> bytes:
     """Return a message as Exchange makes its MIME anew: other boundaries, further header fields, and all else the same."""
     token = sha256(salt.encode()).hexdigest()
-    found = _BOUNDARY.search(_split(mime)[0])
+    header, body = _split(mime)
+    found = _BOUNDARY.search(header)
     if found is not None:
-        mime = mime.replace(found[1], f"_000_{token[:32]}_".encode())
+        boundary = f"_000_{token[:32]}_".encode()
+        header = header[: found.start(1)] + boundary + header[found.end(1) :]
+        body = re.sub(rb"^--" + re.escape(found[1]), b"--" + boundary, body, flags=re.MULTILINE)
+    # Other lengths, too: its size is no more reliable than its digest.
     added = f"X-MS-Exchange-Organization-Network-Message-Id: {token[: 8 + int(token[0], 16)]}\r\nX-MS-Has-Attach:\r\n"
-    return added.encode() + mime
+    return added.encode() + header + body
 
 
 def _part(one: ExchangeAttachment) -> bytes:

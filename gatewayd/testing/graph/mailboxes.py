@@ -1,100 +1,22 @@
-"""Exchange mailboxes as tests set them up and look at them: folders, messages, and the log of changes that delta queries read."""
+"""Exchange mailboxes, as tests set them up and look at them, and as the endpoints change them."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
-import re
+import math
 import time
 import uuid
-from collections import deque
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from gatewayd.testing.graph.exchange_mime import attached, header_value
+from gatewayd.testing.graph.exchange_items import ExchangeFolder, ExchangeMessage, FolderChange, immutable_id, item_id
 from gatewayd.testing.graph.folder_names import HIDDEN, ROOT, display_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from threading import RLock
 
-    from gatewayd.testing.graph.exchange_mime import ExchangeAttachment
-
-__all__ = ["ExchangeFolder", "ExchangeMailbox", "ExchangeMessage", "FolderChange"]
-
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_immutable_numbers, _item_numbers = itertools.count(), itertools.count()
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class ExchangeMessage:
-    """One message of a mailbox. Read it; what clients shall see is changed by methods of its mailbox."""
-
-    #: Its id where the client prefers immutable ids; it stays the same in all folders of the mailbox.
-    immutable_id: str
-    #: Its id otherwise; another one after each move.
-    item_id: str
-    folder: ExchangeFolder
-    #: As it was delivered or made, without ``attachments``.
-    mime: bytes
-    received: datetime
-    is_read: bool = False
-    is_draft: bool = False
-    #: Files that were added to a draft.
-    attachments: list[ExchangeAttachment] = field(default_factory=list)
-    #: Extended properties that a client set: values by ids such as ``String {GUID} Name x``.
-    properties: dict[str, str] = field(default_factory=dict)
-    categories: list[str] = field(default_factory=list)
-    #: Headers of ours that Exchange keeps when it sends, in lower case: a client gave them by JSON.
-    kept_headers: set[str] = field(default_factory=set)
-    #: Its ``$value`` is answered with 500.
-    corrupt_value: bool = False
-    #: A page of several messages that has it is answered with 500.
-    corrupt_page: bool = False
-    #: How often it was changed.
-    version: int = 0
-
-    @property
-    def internet_message_id(self) -> str:
-        """Its Message-ID; empty if it has none."""
-        return header_value(self.mime, "Message-ID")
-
-    @property
-    def content(self) -> bytes:
-        """Its MIME with all attachments."""
-        return attached(self.mime, self.attachments)
-
-    def has_id(self, given: str) -> bool:
-        """Whether it is meant by an id of either kind. Ids are case-sensitive."""
-        return given in {self.immutable_id, self.item_id}
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class ExchangeFolder:
-    """One folder of a mailbox."""
-
-    id: str
-    #: The name that people see, in the language of the mailbox.
-    name: str
-    #: The name by which it is found in any language; empty for folders that people made.
-    well_known: str = ""
-    parent: ExchangeFolder | None
-    children: list[ExchangeFolder] = field(default_factory=list)
-    #: By immutable id, in the order in which they came.
-    messages: dict[str, ExchangeMessage] = field(default_factory=dict)
-    changes: list[FolderChange] = field(default_factory=list)
-
-
-class FolderChange(NamedTuple):
-    """What happened to a message in a folder."""
-
-    number: int
-    kind: Literal["created", "updated", "deleted"]
-    message: ExchangeMessage
-    #: The message's changing id while it was there.
-    item_id: str
+__all__ = ["ExchangeMailbox"]
 
 
 class ExchangeMailbox:
@@ -107,8 +29,10 @@ class ExchangeMailbox:
         self.id = str(uuid.uuid4())
         #: Whether it has a licence, and lies in Exchange Online.
         self.is_licensed = True
-        #: The addresses beside its own that mail may be sent as.
+        #: The addresses beside its own that mail may be sent as, in lower case.
         self.send_as: set[str] = set()
+        #: The names of X- headers, in lower case, that it knows and keeps when it sends.
+        self.known_headers: set[str] = set()
         #: How many delta queries were begun here: each stores its state in the mailbox.
         self.initial_deltas = 0
         #: More than so many are refused, as the mailbox is full then.
@@ -119,8 +43,10 @@ class ExchangeMailbox:
         self._changes = itertools.count(1)
         #: The number of the last change.
         self.last_change = 0
+        #: What was sent, by all ids that it had before.
+        self.sent: dict[str, ExchangeMessage] = {}
         #: Sent copies that are not in Sent Items yet, each with its time on the monotonic clock.
-        self.late_copies: deque[tuple[float, ExchangeMessage]] = deque()
+        self._late_copies: list[tuple[float, ExchangeMessage]] = []
         for known, name in display_names(language).items():
             self._new_folder(name, self.folders.get(ROOT), known)
 
@@ -129,6 +55,7 @@ class ExchangeMailbox:
     def folder(self, path: str) -> ExchangeFolder:
         """Return the folder of a path such as ``inbox/Invoices``, which is made as needed. It begins with any name of a folder."""
         with self.lock:
+            self.place_late_copies()
             first, *others = path.split("/")
             folder = self.folders.get(first.lower()) or self._child(self.folders[ROOT], first)
             for name in others:
@@ -159,8 +86,7 @@ class ExchangeMailbox:
     def delete(self, message: ExchangeMessage) -> None:
         """Let a person delete it for good, so that nobody can restore it."""
         with self.lock:
-            self._leave(message)
-            del self._messages[message.immutable_id], self._messages[message.item_id]
+            self.take_out(message)
 
     # --- for the endpoints ----------------------------------------------------------------------------------------
 
@@ -173,18 +99,28 @@ class ExchangeMailbox:
         self, mime: bytes, folder: ExchangeFolder, *, received: datetime | None = None, is_draft: bool = False
     ) -> ExchangeMessage:
         """Add a message to a folder."""
-        message = ExchangeMessage(
-            immutable_id=_immutable_id(),
-            item_id=_item_id(),
+        message = self.unplaced(mime, folder, received=received, is_draft=is_draft)
+        self.place(message, folder)
+        return message
+
+    def unplaced(
+        self, mime: bytes, folder: ExchangeFolder, *, received: datetime | None = None, is_draft: bool = False
+    ) -> ExchangeMessage:
+        """Return a message for a folder, which is nowhere yet."""
+        return ExchangeMessage(
+            immutable_id=immutable_id(),
+            item_id=item_id(),
             folder=folder,
             mime=mime,
             received=(received or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0),
             is_draft=is_draft,
             is_read=is_draft,
         )
+
+    def place(self, message: ExchangeMessage, folder: ExchangeFolder) -> None:
+        """Put a message that is nowhere yet into a folder."""
         self._messages[message.immutable_id] = message
         self._enter(message, folder)
-        return message
 
     def changed(self, message: ExchangeMessage) -> None:
         """Record that a message has changed."""
@@ -195,22 +131,32 @@ class ExchangeMailbox:
         """Move a message; its changing id becomes another one."""
         self._leave(message)
         del self._messages[message.item_id]
-        message.item_id = _item_id()
+        message.item_id = item_id()
         message.version += 1
         self._enter(message, folder)
 
-    def withdraw(self, message: ExchangeMessage) -> None:
-        """Take a message out, for ``late_copies``: it comes back in Sent Items."""
+    def take_out(self, message: ExchangeMessage) -> None:
+        """Take a message out of its folder and of the mailbox."""
         self._leave(message)
         del self._messages[message.immutable_id], self._messages[message.item_id]
 
+    def keep_copy(self, message: ExchangeMessage, seconds: float) -> None:
+        """Put a sent message, which is nowhere, into Sent Items after some seconds."""
+        message.is_draft, message.is_read = False, True
+        self._late_copies.append((time.monotonic() + seconds, message))
+        self.place_late_copies()
+
     def place_late_copies(self, *, all_of_them: bool = False) -> None:
-        """Put the sent copies whose time has come into Sent Items."""
-        while self.late_copies and (all_of_them or self.late_copies[0][0] <= time.monotonic()):
-            _, message = self.late_copies.popleft()
-            self._messages[message.immutable_id] = message
-            message.item_id = _item_id()
-            self._enter(message, self.folders["sentitems"])
+        """Put the sent copies whose time has come into Sent Items, or all of them."""
+        if not self._late_copies:
+            return
+        with self.lock:
+            now = math.inf if all_of_them else time.monotonic()
+            due = [message for at, message in self._late_copies if at <= now]
+            self._late_copies = [(at, message) for at, message in self._late_copies if at > now]
+            for message in due:
+                message.item_id = item_id()
+                self.place(message, self.folders["sentitems"])
 
     def listed_folders(self, parent: ExchangeFolder) -> list[ExchangeFolder]:
         """Return the folders below another one as Graph lists them."""
@@ -251,29 +197,9 @@ class ExchangeMailbox:
         return next((child for child in parent.children if child.name == name), None) or self._new_folder(name, parent)
 
     def _new_folder(self, name: str, parent: ExchangeFolder | None, well_known: str = "") -> ExchangeFolder:
-        folder = ExchangeFolder(id=_item_id(), name=name, parent=parent, well_known=well_known)
+        folder = ExchangeFolder(id=item_id(), name=name, parent=parent, well_known=well_known)
         if parent is not None:
             parent.children.append(folder)
         if well_known:
             self.folders[well_known] = folder
         return folder
-
-
-def is_object_id(text: str) -> bool:
-    """Whether a text has the form of an object id, and not of an address."""
-    return _GUID.fullmatch(text) is not None
-
-
-def _immutable_id() -> str:
-    return f"AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{_distinct(_immutable_numbers)}"
-
-
-def _item_id() -> str:
-    return f"AAMkAGI1NzQ0ZGM5LTdjYjYtNDdkOC1iNDgwLTRjYTU3MjE3ZDc5MABGAAAAAAD{_distinct(_item_numbers)}"
-
-
-def _distinct(numbers: Iterator[int]) -> str:
-    """Return the end of an id. Each second one differs from the one before by the case of a letter alone: ids have case."""
-    half, odd = divmod(next(numbers), 2)
-    digest = hashlib.sha256(half.to_bytes(8, "big")).digest()[:24]
-    return f"{base64.urlsafe_b64encode(digest).decode()}{'aA'[odd]}AA="

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.testing.graph.calls import GraphCall
-    from gatewayd.testing.graph.mailboxes import ExchangeMessage
+    from gatewayd.testing.graph.exchange_items import ExchangeMessage
     from gatewayd.testing.graph.odata import QueryOptions
 
 __all__ = ["date_text", "refuse_corrupt_page", "shown_message", "value_of"]

@@ -11,13 +11,13 @@ from gatewayd.testing.graph.exchange_mime import made_anew
 from gatewayd.testing.graph.folder_names import ROOT
 from gatewayd.testing.graph.message_view import refuse_corrupt_page, shown_message, value_of
 from gatewayd.testing.graph.odata import ODataError, answered, matcher, page
-from gatewayd.testing.graph.wire import HttpResponse
+from gatewayd.testing.graph.wire import ServedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from gatewayd.testing.graph.calls import GraphCall
-    from gatewayd.testing.graph.mailboxes import ExchangeFolder, ExchangeMessage
+    from gatewayd.testing.graph.exchange_items import ExchangeFolder, ExchangeMessage
 
 __all__ = [
     "child_folders",
@@ -35,48 +35,48 @@ _READ = ("Mail.Read", "Mail.ReadWrite")
 _renderings = itertools.count(1)
 
 
-def top_folders(call: GraphCall) -> HttpResponse:
+def top_folders(call: GraphCall) -> ServedResponse:
     """List the folders at the top."""
     call.needs(*_READ)
     return _folders(call, call.mailbox.folders[ROOT], f"/users/{quote(call.mailbox.id)}/mailFolders")
 
 
-def child_folders(call: GraphCall) -> HttpResponse:
+def child_folders(call: GraphCall) -> ServedResponse:
     """List the folders in a folder."""
     call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/mailFolders/{quote(call.ids[0])}/childFolders"
     return _folders(call, call.folder(), path)
 
 
-def folder(call: GraphCall) -> HttpResponse:
+def folder(call: GraphCall) -> ServedResponse:
     """Show a folder."""
     call.needs(*_READ)
     shown = call.query.selected(_folder_view(call.folder()))
     return answered(200, {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/mailFolders/$entity", **shown})
 
 
-def folder_messages(call: GraphCall) -> HttpResponse:
+def folder_messages(call: GraphCall) -> ServedResponse:
     """List the messages of a folder."""
     call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/mailFolders/{quote(call.ids[0])}/messages"
     return _messages(call, call.folder().messages.values(), path)
 
 
-def mailbox_messages(call: GraphCall) -> HttpResponse:
+def mailbox_messages(call: GraphCall) -> ServedResponse:
     """List the messages of all folders."""
     call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/messages"
     return _messages(call, call.mailbox.all_messages(), path)
 
 
-def message(call: GraphCall) -> HttpResponse:
+def message(call: GraphCall) -> ServedResponse:
     """Show a message."""
     call.needs(*_READ)
     shown = shown_message(call, call.message(len(call.ids) - 1), call.query)
     return answered(200, {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/messages/$entity", **shown})
 
 
-def message_mime(call: GraphCall) -> HttpResponse:
+def message_mime(call: GraphCall) -> ServedResponse:
     """Return a message's MIME."""
     call.needs(*_READ)
     found = call.message()
@@ -85,16 +85,16 @@ def message_mime(call: GraphCall) -> HttpResponse:
     mime = found.content
     if call.knobs.mime != "same":
         mime = made_anew(mime, f"{found.immutable_id} {next(_renderings) if call.knobs.mime == 'anew each time' else 0}")
-    return HttpResponse(status=200, headers={"Content-Type": "text/plain"}, body=mime, chunked=True)
+    return ServedResponse(status=200, headers={"Content-Type": "text/plain"}, body=mime, chunked=True)
 
 
-def mime_below_folder(call: GraphCall) -> HttpResponse:
+def mime_below_folder(call: GraphCall) -> ServedResponse:
     """Refuse to return MIME by way of a folder, as Exchange does although it is documented."""
     call.needs(*_READ)
     raise ODataError(405, "ErrorInvalidRequest", "The OData request is not supported.")
 
 
-def move_message(call: GraphCall) -> HttpResponse:
+def move_message(call: GraphCall) -> ServedResponse:
     """Move a message into another folder."""
     call.needs("Mail.ReadWrite")
     moved, target = call.message(), call.mailbox.folder_by_id(str(call.json().get("destinationId", "")))
@@ -104,14 +104,14 @@ def move_message(call: GraphCall) -> HttpResponse:
     return answered(201, shown_message(call, moved, call.query))
 
 
-def delete_message(call: GraphCall) -> HttpResponse:
+def delete_message(call: GraphCall) -> ServedResponse:
     """Delete a message: it can be recovered, but is in no folder that people see."""
     call.needs("Mail.ReadWrite")
     call.mailbox.move_to(call.message(len(call.ids) - 1), call.mailbox.folders["recoverableitemsdeletions"])
     return answered(204)
 
 
-def _folders(call: GraphCall, parent: ExchangeFolder, path: str) -> HttpResponse:
+def _folders(call: GraphCall, parent: ExchangeFolder, path: str) -> ServedResponse:
     views = [_folder_view(child) for child in call.mailbox.listed_folders(parent)]
     if call.query["$filter"]:
         fits = matcher(call.query["$filter"])
@@ -144,7 +144,7 @@ def _looked_up(view: Mapping[str, Callable[[], object]], name: str) -> object:
     return view[name]()
 
 
-def _messages(call: GraphCall, messages: Iterable[ExchangeMessage], path: str) -> HttpResponse:
+def _messages(call: GraphCall, messages: Iterable[ExchangeMessage], path: str) -> ServedResponse:
     query = call.query
     ordered = sorted(messages, key=lambda one: one.received, reverse=query["$orderby"].lower() != "receiveddatetime asc")
     if query["$filter"]:

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from gatewayd.testing.graph.wire import HttpResponse
+from gatewayd.testing.graph.wire import ServedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,7 +127,7 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def page(items: Sequence[Item], shown: Callable[[Item], Json], *, query: QueryOptions, base: str, context: str) -> HttpResponse:
+def page(items: Sequence[Item], shown: Callable[[Item], Json], *, query: QueryOptions, base: str, context: str) -> ServedResponse:
     """Answer a page of a listing, with a link to ``base`` if there are more items."""
     skip = query.number("$skip", 0)
     end = skip + query.top
@@ -140,16 +140,16 @@ def page(items: Sequence[Item], shown: Callable[[Item], Json], *, query: QueryOp
     return answered(200, {**body, "value": [shown(item) for item in items[skip:end]]})
 
 
-def answered(status: int, body: Json | None = None, **headers: str) -> HttpResponse:
+def answered(status: int, body: Json | None = None, **headers: str) -> ServedResponse:
     """Answer with JSON, or without a body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is None:
-        return HttpResponse(status=status, headers=named)
+        return ServedResponse(status=status, headers=named)
     kind = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
-    return HttpResponse(status=status, headers={"Content-Type": kind, **named}, body=json.dumps(body).encode())
+    return ServedResponse(status=status, headers={"Content-Type": kind, **named}, body=json.dumps(body).encode())
 
 
-def error_answer(error: ODataError, request_id: str) -> HttpResponse:
+def error_answer(error: ODataError, request_id: str) -> ServedResponse:
     """Answer with Graph's error body."""
     date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     inner = {"date": date, "request-id": request_id, "client-request-id": request_id}

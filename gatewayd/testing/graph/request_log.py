@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatewayd.testing.graph.wire import HttpRequest
+    from gatewayd.testing.graph.wire import ServedRequest
 
 __all__ = ["LoggedRequest", "RequestLog"]
 
@@ -97,7 +97,7 @@ class RequestLog:
                 waits.setdefault(key, []).append((one.ended, one.ended + one.retry_after))
         return found
 
-    def begin(self, request: HttpRequest) -> LoggedRequest:
+    def begin(self, request: ServedRequest) -> LoggedRequest:
         """Enter a request."""
         logged = LoggedRequest(
             method=request.method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.testing.graph import messages
+from gatewayd.testing.graph import drafts, messages, sending
 from gatewayd.testing.graph.delta import refuse_without_folder
 from gatewayd.testing.graph.odata import ODataError
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.testing.graph.calls import GraphCall
-    from gatewayd.testing.graph.wire import HttpResponse
+    from gatewayd.testing.graph.wire import ServedResponse
 
-    Handler: TypeAlias = Callable[[GraphCall], HttpResponse]
+    Handler: TypeAlias = Callable[[GraphCall], ServedResponse]
 
 __all__ = ["Routes"]
 
@@ -26,7 +26,7 @@ _WORDS = {"delta", "createUploadSession"}
 class Routes:
     """The endpoints by method and shape, such as ``GET mailFolders/*/messages``; ``*`` is an id."""
 
-    def __init__(self, delta: Handler) -> None:
+    def __init__(self, delta: Handler, upload: Handler) -> None:
         self._routes: Mapping[tuple[str, str], Handler] = {
             ("GET", "mailFolders"): messages.top_folders,
             ("GET", "mailFolders/*"): messages.folder,
@@ -39,6 +39,15 @@ class Routes:
             ("GET", "messages/delta"): refuse_without_folder,
             ("GET", "messages/*"): messages.message,
             ("GET", "messages/*/$value"): messages.message_mime,
+            ("POST", "sendMail"): sending.send_mail,
+            ("POST", "messages"): drafts.create_draft,
+            ("POST", "mailFolders/*/messages"): drafts.create_draft,
+            ("POST", "messages/*/send"): sending.send_draft,
+            ("POST", "messages/*/attachments"): drafts.add_attachment,
+            ("GET", "messages/*/attachments"): drafts.attachments,
+            ("POST", "messages/*/attachments/createUploadSession"): upload,
+            ("PATCH", "messages/*"): drafts.update_message,
+            ("PATCH", "mailFolders/*/messages/*"): drafts.update_message,
             ("POST", "messages/*/move"): messages.move_message,
             ("DELETE", "messages/*"): messages.delete_message,
             ("DELETE", "mailFolders/*/messages/*"): messages.delete_message,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.testing.graph.apps import EntraApp, EntraTenant
-    from gatewayd.testing.graph.wire import HttpRequest, HttpResponse
+    from gatewayd.testing.graph.wire import ServedRequest, ServedResponse
 
 __all__ = ["IssuedToken", "LoginService"]
 
@@ -57,10 +57,11 @@ class _TokenRefused(Exception):
 class LoginService:
     """Issues tokens, and knows those that it has issued."""
 
-    def __init__(self, tenants: Mapping[str, EntraTenant], graph: str) -> None:
-        """``tenants`` are by their ids; ``graph`` is the address of the resource Graph, without a path."""
+    def __init__(self, tenants: Mapping[str, EntraTenant]) -> None:
+        """``tenants`` are by their ids."""
         self._tenants = tenants
-        self._graphs = {graph, "https://graph.microsoft.com"}
+        #: The addresses that mean Graph, without a path.
+        self.audiences = {"https://graph.microsoft.com"}
         #: How long a token lasts, in seconds. Microsoft's own last 60 to 90 minutes.
         self.lifetime = 3599
         self._issued: dict[str, IssuedToken] = {}
@@ -79,11 +80,11 @@ class LoginService:
             raise _unauthorized("IDX14100: JWT is not well formed, there are no dots (.).")
         if issued.ends <= time.time():
             raise _unauthorized("Lifetime validation failed, the token is expired.")
-        if issued.audience not in self._graphs:
+        if issued.audience not in self.audiences:
             raise _unauthorized("Access token validation failure. Invalid audience.")
         return issued
 
-    def discovery(self, tenant: str, authority: str) -> HttpResponse:
+    def discovery(self, tenant: str, authority: str) -> ServedResponse:
         """Answer with the tenant's endpoints (OpenID Connect Discovery 1.0 section 4)."""
         try:
             base = f"{authority}/{self._tenant(tenant).id}"
@@ -102,7 +103,7 @@ class LoginService:
             },
         )
 
-    def answer(self, tenant: str, request: HttpRequest, endpoint: str) -> HttpResponse:
+    def answer(self, tenant: str, request: ServedRequest, endpoint: str) -> ServedResponse:
         """Answer a request for a token, which came to the address ``endpoint``."""
         form = request_form(request)
         try:
@@ -146,7 +147,7 @@ class LoginService:
             text = f"The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
             raise _TokenRefused(70011, 400, "invalid_scope", text)
         audience = scope.removesuffix(_SCOPE)
-        if audience not in {*self._graphs, *_OTHER_RESOURCES}:
+        if audience not in {*self.audiences, *_OTHER_RESOURCES}:
             text = f"The resource principal named {audience} was not found in the tenant named {app.tenant}."
             raise _TokenRefused(500011, 400, "invalid_resource", text)
         if app.is_blocked:
@@ -155,7 +156,7 @@ class LoginService:
         return _written(issued), issued
 
 
-def request_form(request: HttpRequest) -> dict[str, str]:
+def request_form(request: ServedRequest) -> dict[str, str]:
     """Return the fields of a form; the client's id and secret may also come by HTTP Basic (RFC 6749 section 2.3.1)."""
     form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     scheme, _, pair = request.headers.get("authorization", "").partition(" ")
@@ -226,7 +227,7 @@ def _unauthorized(text: str) -> ODataError:
     return ODataError(401, "InvalidAuthenticationToken", text, WWW_Authenticate='Bearer realm="", error="invalid_token"')
 
 
-def _refusal(status: int, error: str, code: int, text: str) -> HttpResponse:
+def _refusal(status: int, error: str, code: int, text: str) -> ServedResponse:
     trace, correlation, stamp = new_id(), new_id(), time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
     return answered(
         status,

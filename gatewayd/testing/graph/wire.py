@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Self
 
-__all__ = ["HttpConnection", "HttpListener", "HttpRequest", "HttpResponse"]
+__all__ = ["HttpsListener", "ServedConnection", "ServedRequest", "ServedResponse"]
 
 _PIECE = 1 << 16
 #: Bounds in bytes. Graph itself takes no request above 4 MB: the rest is read to be refused by HTTP's means.
@@ -27,7 +27,7 @@ _BODYLESS = {204, 304}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class ServedRequest:
     """One request, read as a whole."""
 
     method: str
@@ -41,7 +41,7 @@ class HttpRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class HttpResponse:
+class ServedResponse:
     """One response, with ``Content-Length``, or in chunks (RFC 9112 section 7.1) of at most 64 KiB."""
 
     status: int
@@ -63,7 +63,7 @@ class HttpResponse:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-class HttpConnection:
+class ServedConnection:
     """One connection of a client. Its methods are called in its own thread, except for ``break_off``."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, stopping: threading.Event) -> None:
@@ -75,7 +75,7 @@ class HttpConnection:
         self.port = int(self._sock.getsockname()[1])
         self.is_open = True
 
-    def requests(self) -> Iterator[HttpRequest]:
+    def requests(self) -> Iterator[ServedRequest]:
         """Yield request after request until either side closes the connection."""
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError, EOFError, ValueError):
@@ -85,11 +85,11 @@ class HttpConnection:
                 yield request
                 self.is_open = self.is_open and request.headers.get("connection", "").lower() != "close"
 
-    def send(self, response: HttpResponse) -> None:
+    def send(self, response: ServedResponse) -> None:
         """Send a response whole."""
         self._send(response.encoded())
 
-    def cut(self, response: HttpResponse) -> None:
+    def cut(self, response: ServedResponse) -> None:
         """Send a response up to the middle of its body, and close the connection."""
         data = response.encoded()
         head = data.index(b"\r\n\r\n") + 4
@@ -111,6 +111,10 @@ class HttpConnection:
                 break
         self.is_open = False
 
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than the server runs."""
+        self._stopping.wait(seconds)
+
     def close(self) -> None:
         """Close the connection."""
         self.is_open = False
@@ -128,14 +132,14 @@ class HttpConnection:
         except OSError:
             self.is_open = False
 
-    def _request(self) -> HttpRequest:
+    def _request(self) -> ServedRequest:
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         method, target, _version = first.split(" ")
         pairs = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         if headers.get("expect", "").lower() == "100-continue":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return HttpRequest(method=method, target=target, headers=headers, body=self._body(headers), port=self.port)
+        return ServedRequest(method=method, target=target, headers=headers, body=self._body(headers), port=self.port)
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
@@ -176,15 +180,15 @@ class HttpConnection:
         self._came += piece
 
 
-class HttpListener:
+class HttpsListener:
     """Listens on a port of its own; ``serve`` is called for each request, in the thread of its connection."""
 
-    def __init__(self, context: ssl.SSLContext, serve: Callable[[HttpRequest, HttpConnection], None]) -> None:
+    def __init__(self, context: ssl.SSLContext, serve: Callable[[ServedRequest, ServedConnection], None]) -> None:
         self._context = context
         self._serve = serve
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[HttpConnection, threading.Thread] = {}
+        self._open: dict[ServedConnection, threading.Thread] = {}
 
     def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -216,10 +220,6 @@ class HttpListener:
         for connection in connections:
             connection.break_off()
 
-    def wait(self, seconds: float) -> None:
-        """Wait, but no longer than the server runs."""
-        self._stopping.wait(seconds)
-
     def _threads(self) -> list[threading.Thread]:
         with self._lock:
             return [*self._open.values()]
@@ -231,13 +231,13 @@ class HttpListener:
 
     def _start(self, sock: socket.socket) -> None:
         with suppress(OSError):
-            connection = HttpConnection(sock, self._context, self._stopping)
+            connection = ServedConnection(sock, self._context, self._stopping)
             thread = threading.Thread(target=self._run, args=[connection], name="graph-connection", daemon=True)
             with self._lock:
                 self._open[connection] = thread
             thread.start()
 
-    def _run(self, connection: HttpConnection) -> None:
+    def _run(self, connection: ServedConnection) -> None:
         try:
             for request in connection.requests():
                 self._serve(request, connection)
