@@ -1,0 +1,53 @@
+"""The YAML fields of the credential ``office365``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from gatewayd import ConfigPath, Credential, Duration, HttpUrl, Secret
+
+__all__ = ["GUID", "Client", "Office365CredentialOptions", "SecureUrl", "Tenant"]
+
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+#: A domain with at least one dot.
+_DOMAIN = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+
+
+def _tenant(text: str) -> str:
+    if not (GUID.fullmatch(text) or _DOMAIN.fullmatch(text)):
+        raise ValueError("expected the Directory (tenant) ID, or one of the tenant's domains such as example.com")
+    return text
+
+
+def _client(text: str) -> str:
+    if not GUID.fullmatch(text):
+        raise ValueError("expected the Application (client) ID, such as 11111111-2222-3333-4444-555555555555")
+    return text
+
+
+def _secure(url: str) -> str:
+    if urlsplit(url).scheme != "https" or urlsplit(url).query:
+        raise ValueError("expected a URL such as https://graph.microsoft.com/v1.0, with https and without a query")
+    return url.rstrip("/")
+
+
+Tenant = Annotated[str, AfterValidator(_tenant)]
+Client = Annotated[str, AfterValidator(_client)]
+SecureUrl = Annotated[HttpUrl, AfterValidator(_secure)]
+
+
+class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=False):
+    """An app that is registered with Microsoft Entra, and its client secret."""
+
+    tenant: Tenant = Field(description="The Directory (tenant) ID, or a domain of the tenant.")
+    client: Client = Field(description="The Application (client) ID of the app registration.")
+    secret: Secret = Field(description="The client secret's Value, as a reference; not its Secret ID.")
+    authority: SecureUrl = Field(
+        "https://login.microsoftonline.com", description="Microsoft's log-in service; another one for national clouds."
+    )
+    ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
+    timeout: Duration = Field(60.0, description="How long a request for a token may take.", gt=0, le=3600)

@@ -1,0 +1,160 @@
+"""Bound how many requests of one app are in flight, and wait as long as Microsoft asks: for all accounts of this process.
+
+Source: "Microsoft Graph service-specific throttling limits": four requests at a time for each app and mailbox. Documents differ
+on whether that is for each mailbox or for the app as a whole, so the bound over all mailboxes follows what is answered.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gatewayd import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Pace", "Turn", "pace_of"]
+
+#: Requests in flight: for one mailbox, and over all mailboxes at first and at most.
+_OF_MAILBOX, _FIRST, _MOST = 4, 8.0, 64.0
+#: Whoever would have to wait longer than so many seconds for Microsoft is told to come back, and keeps no thread.
+PATIENCE = 10.0
+#: Seconds to wait for other requests of the app.
+_QUEUE = 120.0
+#: Seconds to wait if Microsoft does not say how long: doubled each time, and spread.
+_BACK_OFF, _LONGEST = 1.0, 600.0
+#: More doublings than lead to ``_LONGEST``.
+_DOUBLINGS = 20
+
+
+class Turn:
+    """One request in flight."""
+
+    def __init__(self, pace: Pace, mailbox: str) -> None:
+        self._pace = pace
+        self.mailbox = mailbox
+        self.began = time.monotonic()
+
+    def succeeded(self) -> None:
+        """Tell that Microsoft has taken the request."""
+        self._pace.succeeded(self)
+
+    def put_off(self, *, throttled: bool, retry_after: float | None) -> float:
+        """Tell that Microsoft wants to be asked later; return in how many seconds. See ``Pace.put_off``."""
+        return self._pace.put_off(self, throttled=throttled, retry_after=retry_after)
+
+
+class Pace:
+    """The pace of one app at one address of Graph. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._in_flight: Counter[str] = Counter()
+        self._bound = _FIRST
+        #: How many wait who go first.
+        self._urgent = 0
+        #: No request before this moment: of the app (the empty text), and of single mailboxes.
+        self._not_before: dict[str, float] = {}
+        #: How often one after the other, and when last, they were put off without being told for how long.
+        self._failures: Counter[str] = Counter()
+        self._failed_at: dict[str, float] = {}
+        self._halved_at = 0.0
+
+    @contextmanager
+    def turn(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Iterator[Turn]:
+        """Wait until a request may begin; it is in flight while the block lasts.
+
+        ``urgent`` requests go before others: new mail before backlog. Raises TransientError where ``stopped``, or where Microsoft
+        asked for more than ``PATIENCE`` seconds.
+        """
+        self._begin(mailbox, urgent=urgent, stopped=stopped)
+        try:
+            yield Turn(self, mailbox)
+        finally:
+            with self._changed:
+                self._in_flight[mailbox] -= 1
+                # Only what is above zero is left.
+                self._in_flight = +self._in_flight
+                self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Have all who wait look whether they are stopped."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def succeeded(self, turn: Turn) -> None:
+        """Widen the bound a little."""
+        with self._changed:
+            self._bound = min(_MOST, self._bound + 1 / self._bound)
+            for whose in ("", turn.mailbox):
+                self._failures.pop(whose, None)
+            if self._not_before.get(turn.mailbox, 0.0) <= time.monotonic():
+                self._not_before.pop(turn.mailbox, None)
+
+    def put_off(self, turn: Turn, *, throttled: bool, retry_after: float | None) -> float:
+        """Let the app begin no request for ``retry_after`` seconds, which is returned.
+
+        Where Microsoft does not say how long: longer each time, and, unless the app is ``throttled``, for this mailbox alone: the
+        fault may be its own. ``throttled`` halves the bound over all mailboxes, once for all requests of the same moment.
+        """
+        now = time.monotonic()
+        with self._changed:
+            if throttled and turn.began > self._halved_at:
+                self._bound, self._halved_at = max(1.0, self._bound / 2), now
+            whose = "" if throttled or retry_after is not None else turn.mailbox
+            wait = self._back_off(whose, turn.began, now) if retry_after is None else retry_after
+            self._not_before[whose] = max(self._not_before.get(whose, 0.0), now + wait)
+            return self._not_before[whose] - now
+
+    def _back_off(self, whose: str, began: float, now: float) -> float:
+        if began > self._failed_at.get(whose, 0.0):
+            self._failures[whose] += 1
+            self._failed_at[whose] = now
+        doublings = min(_DOUBLINGS, max(0, self._failures[whose] - 1))
+        return min(_LONGEST, _BACK_OFF * 2.0**doublings) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
+
+    def _begin(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
+        until = time.monotonic() + _QUEUE
+        with self._changed:
+            self._urgent += urgent
+            try:
+                while (wait := self._wait(mailbox, urgent=urgent)) > 0:
+                    self._changed.wait(min(wait, until - time.monotonic()))
+                    if stopped():
+                        raise TransientError("the connection was aborted")
+                    if time.monotonic() >= until:
+                        raise TransientError(
+                            f"no request of this app may begin within {_QUEUE:g} s: others of it are in flight",
+                            advice="If it lasts, give some accounts an app of their own.",
+                        )
+                self._in_flight[mailbox] += 1
+            finally:
+                self._urgent -= urgent
+                # Those who let it go first look again.
+                self._changed.notify_all()
+
+    def _wait(self, mailbox: str, *, urgent: bool) -> float:
+        """Return for how many seconds to wait, or until something changes; 0 where the request may begin."""
+        now = time.monotonic()
+        wait = max(self._not_before.get(whose, 0.0) for whose in ("", mailbox)) - now
+        if wait > PATIENCE:
+            raise TransientError(f"Microsoft asks to be left alone for {wait:.0f} s more", retry_after=wait)
+        if wait > 0:
+            return wait
+        full = self._in_flight[mailbox] >= _OF_MAILBOX or self._in_flight.total() >= int(self._bound)
+        return _QUEUE if full or (self._urgent and not urgent) else 0.0
+
+
+_paces: dict[tuple[str, str], Pace] = {}
+_opening = threading.Lock()
+
+
+def pace_of(address: str, app: str) -> Pace:
+    """Return the pace of an app at an address of Graph. There are as many as apps were ever named in the config."""
+    with _opening:
+        return _paces.setdefault((address, app), Pace())

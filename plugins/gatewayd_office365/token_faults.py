@@ -1,0 +1,132 @@
+"""Translate errors of Microsoft's log-in service into gatewayd's five errors: the table of all that are known.
+
+Source: "Microsoft Entra authentication and authorization error codes". The numbers decide, then the word of OAuth (RFC 6749
+section 5.2), and never the text. Microsoft may change the numbers, so what is unknown still has an advice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import AuthError, TransientError, quoted, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd import GatewaydError, HttpAnswer
+
+__all__ = ["TOKEN_FAULTS", "TokenFault", "token_error"]
+
+_APP = "in the Microsoft Entra admin center (entra.microsoft.com), App registrations, your app"
+_LATER = frozenset({429, 500, 502, 503, 504})
+#: What identifies a request with Microsoft's support.
+_TRACE = re.compile(r"[0-9A-Za-z-]{1,64}")
+#: More numbers than any answer has.
+_MOST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFault:
+    """One kind of refusal."""
+
+    #: The numbers behind AADSTS.
+    codes: tuple[int, ...]
+    #: The words of OAuth that it stands for where no number is known.
+    words: tuple[str, ...] = ()
+    what: str
+    advice: str
+
+
+TOKEN_FAULTS = (
+    TokenFault(
+        codes=(7000215,),
+        words=("invalid_client",),
+        what="the client secret is wrong",
+        advice=f"Give the secret's Value, not its Secret ID; it is shown once. Make a new one {_APP}, Certificates & secrets.",
+    ),
+    TokenFault(
+        codes=(7000222,),
+        what="the client secret has expired",
+        advice=f"Make a new one {_APP}, Certificates & secrets, and put its Value where `secret` points.",
+    ),
+    TokenFault(
+        codes=(7000216,),
+        what="no client secret was sent",
+        advice="Put the secret's Value where `secret` points.",
+    ),
+    TokenFault(
+        codes=(700027,),
+        what="the certificate does not prove the app's identity",
+        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets.",
+    ),
+    TokenFault(
+        codes=(700016,),
+        words=("unauthorized_client",),
+        what="the tenant has no such app",
+        advice="Check `client` and `tenant`: both are on the page Overview of the app registration.",
+    ),
+    TokenFault(
+        codes=(7000229,),
+        what="the app has no service principal in the tenant",
+        advice=f"Have an administrator consent {_APP}, API permissions, Grant admin consent.",
+    ),
+    TokenFault(
+        codes=(90002, 900023),
+        words=("invalid_request", "invalid_tenant"),
+        what="there is no such tenant",
+        advice="Check `tenant`: the Directory (tenant) ID on the page Overview of the app registration. And `authority`.",
+    ),
+    TokenFault(
+        codes=(70011, 1002012, 500011),
+        words=("invalid_scope", "invalid_resource"),
+        what="the tenant knows no such API as the token is for",
+        advice="Check that `graph` and `authority` belong to the same cloud.",
+    ),
+    TokenFault(
+        codes=(53003,),
+        words=("access_denied", "invalid_grant"),
+        what="a policy of Conditional Access blocks the app",
+        advice="Have an administrator allow this machine's address in the Microsoft Entra admin center, Conditional Access, the "
+        "policy for workload identities.",
+    ),
+    TokenFault(
+        codes=(65001,),
+        what="nobody has consented to the app's permissions",
+        advice=f"Have an administrator consent {_APP}, API permissions, Grant admin consent.",
+    ),
+)
+_UNKNOWN = TokenFault(
+    codes=(),
+    what="the log-in service refuses the app",
+    advice="Look the code up at https://login.microsoftonline.com/error, and check `tenant`, `client` and `secret`.",
+)
+
+
+def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secret: str) -> GatewaydError:
+    """Return the error for an answer that is no token; ``said`` is its body. ``where`` begins the message."""
+    word = said["error"] if isinstance(said.get("error"), str) else ""
+    if answer.status in _LATER or word == "temporarily_unavailable":
+        text = f"{where}: no access token: HTTP {answer.status}{_trace(said)}"
+        return TransientError(
+            text, retry_after=retry_after(answer.headers), advice="If it lasts, see https://status.cloud.microsoft."
+        )
+    codes = _codes(said)
+    fault = next((one for one in TOKEN_FAULTS if not codes.isdisjoint(one.codes)), None)
+    fault = fault or next((one for one in TOKEN_FAULTS if not codes and word in one.words), _UNKNOWN)
+    number = f"AADSTS{min(codes)}" if codes else quoted(str(word), [secret], 40) or f"HTTP {answer.status}"
+    words = ""
+    if fault is _UNKNOWN:
+        words = f": {quoted(str(said.get('error_description', '')), [secret])}"
+    return AuthError(f"{where}: {fault.what} ({number}{_trace(said)}){words}", advice=fault.advice)
+
+
+def _codes(said: Mapping[str, object]) -> set[int]:
+    given = said.get("error_codes")
+    return {one for one in given[:_MOST] if isinstance(one, int)} if isinstance(given, list) else set()
+
+
+def _trace(said: Mapping[str, object]) -> str:
+    trace = said.get("trace_id")
+    return f", trace id {trace}" if isinstance(trace, str) and _TRACE.fullmatch(trace) else ""
