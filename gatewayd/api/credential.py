@@ -97,9 +97,14 @@ class TokenSource:
         return self._credential.kind
 
     @property
+    def options(self) -> Credential.Options:
+        """The credential's options."""
+        return self._credential.options
+
+    @property
     def secrets(self) -> tuple[Secret, ...]:
         """The references to secrets in its options."""
-        return tuple(one for one in dict(self._credential.options).values() if isinstance(one, Secret))
+        return tuple(one for one in dict(self.options).values() if isinstance(one, Secret))
 
     def token(self, user: str, resource: str = "", *, refused: str = "") -> str:
         """Return an access token; see ``Credential.obtain`` for the parameters.

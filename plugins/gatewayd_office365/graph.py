@@ -17,13 +17,14 @@ from gatewayd_office365.pace import PATIENCE, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gatewayd import HttpStream
     from gatewayd_office365.options import Office365Options
     from gatewayd_office365.pace import Turn
 
-__all__ = ["GraphClient", "GraphStream"]
+__all__ = ["GraphClient", "GraphRequest", "GraphStream"]
 
 #: How many bytes an answer of JSON may have, and one that is no success.
 _JSON, _REFUSAL = 8 << 20, 1 << 18
@@ -42,6 +43,7 @@ _KEPT = 16
 class GraphStream:
     """An answer whose body is still to come, if it is a success."""
 
+    status: int
     headers: Mapping[str, str] = field(repr=False)
     #: The body, in pieces of at most 1 MiB. It ends only if it is whole, and else raises AnswerLost or TooLarge.
     pieces: Iterator[bytes] = field(repr=False)
@@ -50,16 +52,34 @@ class GraphStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    method: str
-    target: str
+class GraphRequest:
+    """A request."""
+
+    #: Its name in errors, without ids.
     what: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | memoryview = field(repr=False)
-    limit: int
-    urgent: bool
-    repeat: bool
-    back: Collection[int]
+    method: str = "GET"
+    #: See ``GraphClient.path`` and ``GraphClient.link``.
+    target: str
+    #: What is sent as JSON; else ``body`` is sent as ``content_type``.
+    data: Mapping[str, object] | None = field(default=None, repr=False)
+    body: bytes | memoryview = field(default=b"", repr=False)
+    content_type: str = "application/json"
+    #: More preferences (RFC 7240).
+    prefer: str = ""
+    #: How many bytes a success may have.
+    limit: int = _JSON
+    #: It goes before requests for backlog.
+    urgent: bool = True
+    #: It may be made again though Exchange may have done it already. Else an answer of 5xx is given back, and only what surely was
+    #: not done is made again.
+    repeat: bool = True
+    #: Answers of these statuses that say "later" are given back, too.
+    back: Collection[int] = ()
+
+    @property
+    def content(self) -> bytes | memoryview:
+        """The bytes that are sent."""
+        return json.dumps(self.data).encode() if self.data is not None else self.body
 
 
 @lru_cache(maxsize=64)
@@ -79,8 +99,7 @@ class GraphClient:
         self._options = options
         self._pool = _pool(options.graph, options.ca_file, options.timeout)
         self._http = HttpClient(self._pool)
-        # Its text has references to secrets, and no secret.
-        self._pace = pace_of(options.graph, repr(options.tokens))
+        self._pace = pace_of(options.graph, options.app)
         self._path = f"{urlsplit(options.graph).path}/users/{quote(options.mailbox, safe='')}"
         self._aborted = False
         #: How many bytes of bodies came.
@@ -104,88 +123,34 @@ class GraphClient:
         """Get an access token, unless there is one. Raises AuthError or TransientError."""
         self._token("")
 
-    def request(
-        self,
-        method: str,
-        target: str,
-        *,
-        what: str,
-        data: Mapping[str, object] | None = None,
-        body: bytes | memoryview = b"",
-        content_type: str = "application/json",
-        prefer: str = "",
-        limit: int = _JSON,
-        urgent: bool = True,
-        repeat: bool = True,
-        back: Collection[int] = (),
-    ) -> GraphAnswer:
+    def request(self, asked: GraphRequest) -> GraphAnswer:
         """Make a request and return its answer, also a refusal. See ``stream``."""
-        with self.stream(
-            method, target, what=what, data=data, body=body, content_type=content_type, prefer=prefer, limit=limit,
-            urgent=urgent, repeat=repeat, back=back,
-        ) as stream:  # fmt: skip
+        with self.stream(asked) as stream:
             if stream.refusal is not None:
                 return stream.refusal
-            return GraphAnswer(
-                status=200, headers=stream.headers, data=json_object(b"".join(stream.pieces)) or {}, where=self._named(what)
-            )
+            data = json_object(b"".join(stream.pieces)) or {}
+            return GraphAnswer(status=stream.status, headers=stream.headers, data=data, where=self._named(asked))
 
     @contextmanager
-    def stream(
-        self,
-        method: str,
-        target: str,
-        *,
-        what: str,
-        data: Mapping[str, object] | None = None,
-        body: bytes | memoryview = b"",
-        content_type: str = "application/json",
-        prefer: str = "",
-        limit: int = _JSON,
-        urgent: bool = True,
-        repeat: bool = True,
-        back: Collection[int] = (),
-    ) -> Iterator[GraphStream]:
+    def stream(self, asked: GraphRequest) -> Iterator[GraphStream]:
         """Make a request, and give its answer when its head has come.
-
-        ``what`` names the request in errors. ``data`` is sent as JSON; else ``body`` as ``content_type``. ``prefer``: more
-        preferences (RFC 7240). ``limit``: how many bytes a success may have. ``urgent``: it goes before requests for backlog.
-        ``repeat``: it may be made again though Exchange may have done it already; else an answer of 5xx is given back, and only
-        what surely was not done is made again. ``back``: answers "later" of these statuses are given back, too.
 
         A token that is refused is renewed once. Raises AuthError, and TransientError with ``retry_after`` where Microsoft asks for
         more patience than a thread should have; AnswerLost, one of these, if Exchange may have done it and no answer came.
         """
-        content = json.dumps(data).encode() if data is not None else body
-        headers = {
-            "Accept": "application/json",
-            "Prefer": ", ".join(filter(None, ['IdType="ImmutableId"', prefer])),
-            "client-request-id": str(uuid.uuid4()),
-            **({"Content-Type": content_type} if content else {}),
-        }
-        asked = _Request(
-            method=method,
-            target=target,
-            what=what,
-            headers=headers,
-            body=content,
-            limit=limit,
-            urgent=urgent,
-            repeat=repeat,
-            back=back,
-        )
         refused, tries = "", 0
         while True:
             token, tries = self._token(refused), tries + 1
             with (
-                self._pace.turn(self._options.mailbox, urgent=urgent, stopped=lambda: self._aborted) as turn,
+                self._pace.turn(self._options.mailbox, urgent=asked.urgent, stopped=lambda: self._aborted) as turn,
                 self._sent(asked, token) as sent,
             ):
-                stream = self._read(sent, what)
+                stream = self._read(sent, asked)
                 if not self._again(asked, stream, turn, tries, renewed=bool(refused)):
                     yield stream
                     return
-            refused = token if stream.refusal and stream.refusal.status == _UNAUTHORIZED else ""
+            if stream.status == _UNAUTHORIZED:
+                refused = token
 
     def abort(self) -> None:
         """Break off the request under way, and let none begin; from any thread. Never raises."""
@@ -198,28 +163,29 @@ class GraphClient:
     def _token(self, refused: str) -> str:
         return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
 
-    @contextmanager
-    def _sent(self, asked: _Request, token: str) -> Iterator[HttpStream]:
-        with self._http.stream(
-            asked.method,
-            asked.target,
-            what=asked.what,
-            headers={**asked.headers, "Authorization": f"Bearer {token}"},
-            body=asked.body,
-            limit=max(asked.limit, _REFUSAL),
-            repeat=asked.repeat,
-        ) as stream:
-            yield stream
+    def _sent(self, asked: GraphRequest, token: str) -> AbstractContextManager[HttpStream]:
+        content = asked.content
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Prefer": ", ".join(filter(None, ['IdType="ImmutableId"', asked.prefer])),
+            "client-request-id": str(uuid.uuid4()),
+            **({"Content-Type": asked.content_type} if content else {}),
+        }
+        limit = max(asked.limit, _REFUSAL)
+        return self._http.stream(
+            asked.method, asked.target, what=asked.what, headers=headers, body=content, limit=limit, repeat=asked.repeat
+        )
 
-    def _read(self, sent: HttpStream, what: str) -> GraphStream:
-        answer = GraphAnswer(status=sent.status, headers=sent.headers, data={}, where=self._named(what))
+    def _read(self, sent: HttpStream, asked: GraphRequest) -> GraphStream:
+        answer = GraphAnswer(status=sent.status, headers=sent.headers, data={}, where=self._named(asked))
         pieces = self._counted(sent)
         if answer.is_good:
-            return GraphStream(headers=sent.headers, pieces=pieces)
+            return GraphStream(status=sent.status, headers=sent.headers, pieces=pieces)
         refusal = replace(answer, data=json_object(b"".join(pieces)) or {})
-        return GraphStream(headers=sent.headers, pieces=iter(()), refusal=refusal)
+        return GraphStream(status=sent.status, headers=sent.headers, pieces=iter(()), refusal=refusal)
 
-    def _again(self, asked: _Request, stream: GraphStream, turn: Turn, tries: int, *, renewed: bool) -> bool:
+    def _again(self, asked: GraphRequest, stream: GraphStream, turn: Turn, tries: int, *, renewed: bool) -> bool:
         """Whether the request is to be made again. Raises the refusal if it should be made in a later visit."""
         refusal = stream.refusal
         if refusal is None or (refusal.status not in _LATER and refusal.status != _UNAUTHORIZED) or refusal.code in _FOR_GOOD:
@@ -244,5 +210,5 @@ class GraphClient:
             self.came += len(piece)
             yield piece
 
-    def _named(self, what: str) -> str:
-        return f"{self.where}: {what}"
+    def _named(self, asked: GraphRequest) -> str:
+        return f"{self.where}: {asked.what}"

@@ -79,6 +79,12 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
         return self._tokens
 
     @property
+    def app(self) -> str:
+        """The app that makes requests: Microsoft counts the requests of each."""
+        found = self.tokens.options
+        return found.client.lower() if isinstance(found, Office365CredentialOptions) else repr(self.tokens)
+
+    @property
     def resource(self) -> str:
         """What tokens are asked for: the base address of Graph without its path."""
         parts = urlsplit(self.graph)

@@ -119,24 +119,27 @@ class Pace:
         return min(_LONGEST, _BACK_OFF * 2.0**doublings) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
 
     def _begin(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
-        until = time.monotonic() + _QUEUE
         with self._changed:
             self._urgent += urgent
             try:
-                while (wait := self._wait(mailbox, urgent=urgent)) > 0:
-                    self._changed.wait(min(wait, until - time.monotonic()))
-                    if stopped():
-                        raise TransientError("the connection was aborted")
-                    if time.monotonic() >= until:
-                        raise TransientError(
-                            f"no request of this app may begin within {_QUEUE:g} s: others of it are in flight",
-                            advice="If it lasts, give some accounts an app of their own.",
-                        )
+                self._queue(mailbox, urgent=urgent, stopped=stopped)
                 self._in_flight[mailbox] += 1
             finally:
                 self._urgent -= urgent
                 # Those who let it go first look again.
                 self._changed.notify_all()
+
+    def _queue(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
+        until = time.monotonic() + _QUEUE
+        while (wait := self._wait(mailbox, urgent=urgent)) > 0:
+            self._changed.wait(min(wait, until - time.monotonic()))
+            if stopped():
+                raise TransientError("the connection was aborted")
+            if time.monotonic() >= until:
+                raise TransientError(
+                    f"no request of this app may begin within {_QUEUE:g} s: others of it are in flight",
+                    advice="If it lasts, give some accounts an app of their own.",
+                )
 
     def _wait(self, mailbox: str, *, urgent: bool) -> float:
         """Return for how many seconds to wait, or until something changes; 0 where the request may begin."""

@@ -1,0 +1,267 @@
+"""The client of Graph against the stand-in: tokens, throttling, bounds on requests in flight, links, and each error's own text."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from gatewayd import AuthError, PermanentError, TransientError
+from gatewayd.testing.graph import Graph
+from gatewayd_office365.graph import GraphClient, GraphRequest
+from gatewayd_office365.graph_faults import GRAPH_FAULTS, GraphAnswer
+from gatewayd_office365.pace import PATIENCE, Pace
+from tests.patience import LONG
+from tests.plugins.graph_site import new_address, options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd import GatewaydError
+    from gatewayd.testing.graph import EntraApp
+
+INBOX = "mailFolders/inbox"
+
+
+@pytest.fixture
+def graph() -> Iterator[Graph]:
+    with Graph() as server:
+        yield server
+
+
+def client(graph: Graph, app: EntraApp | None = None, mailbox: str = "") -> GraphClient:
+    return GraphClient(options(graph, mailbox or graph.add_mailbox(new_address()).id, app))
+
+
+def inbox(one: GraphClient) -> GraphAnswer:
+    return one.request(GraphRequest(what="the inbox", target=one.path("mailFolders", "inbox")))
+
+
+def test_a_request_is_answered_and_asks_for_immutable_ids(graph: Graph) -> None:
+    mailbox = graph.add_mailbox(new_address())
+    message = mailbox.deliver(b"Subject: x\r\n\r\n")
+    one = client(graph, mailbox=mailbox.address)
+    answer = one.request(GraphRequest(what="it", target=one.path("mailFolders", "inbox", "messages", query="$select=id")))
+    assert answer.status == 200
+    assert message.immutable_id in str(answer.data)
+    assert one.came > 0
+
+
+def test_a_token_that_ends_in_the_middle_is_renewed_by_exactly_one_request(graph: Graph) -> None:
+    ones = [client(graph) for _ in range(6)]
+    assert all(inbox(one).is_good for one in ones)
+    assert len(graph.log.token_requests) == 1
+    graph.expire_tokens()
+    with ThreadPoolExecutor(len(ones)) as pool:
+        assert all(answer.is_good for answer in pool.map(inbox, ones))
+    assert len(graph.log.token_requests) == 2
+
+
+def test_a_token_that_is_refused_twice_is_an_auth_error_and_no_loop(graph: Graph) -> None:
+    graph.fail(INBOX, status=401, code="InvalidAuthenticationToken", times=100)
+    with pytest.raises(AuthError, match=r"the access token is refused \(InvalidAuthenticationToken, request id ") as caught:
+        inbox(client(graph))
+    assert "authority" in caught.value.advice
+    assert len(graph.log.find(INBOX)) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503, 504])
+def test_no_request_comes_before_the_time_that_Microsoft_gives(graph: Graph, status: int) -> None:
+    graph.fail(INBOX, status=status, Retry_After="1")
+    # Of the same app, and another mailbox.
+    one, other = client(graph), client(graph)
+    assert inbox(one).is_good
+    assert inbox(other).is_good
+    assert graph.log.find(INBOX, status=status)
+    assert graph.log.too_early(of_client=True, slack=0.0) == []
+
+
+def test_other_apps_are_not_delayed(graph: Graph) -> None:
+    graph.fail(INBOX, status=429, Retry_After="1000")
+    with pytest.raises(TransientError, match="too many requests") as caught:
+        inbox(client(graph))
+    assert caught.value.retry_after == pytest.approx(1000, abs=60)
+    assert caught.value.advice
+    # The same app sends nothing, and no thread waits.
+    asked = len(graph.log.requests)
+    with pytest.raises(TransientError, match="left alone") as caught:
+        inbox(client(graph))
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after > PATIENCE
+    assert len(graph.log.requests) == asked
+    assert inbox(client(graph, graph.add_app(secret="s"))).is_good
+
+
+def test_without_a_time_it_waits_longer_each_time_and_goes_on(graph: Graph) -> None:
+    graph.fail(INBOX, status=429, times=3)
+    assert inbox(client(graph)).is_good
+    began = [request.began for request in graph.log.find(INBOX)]
+    first, _, third = (later - earlier for earlier, later in pairwise(began))
+    # With the largest and the smallest jitter: 0.5 to 1 s, then 2 to 4 s.
+    assert first >= 0.5
+    assert third >= 2.0
+
+
+def test_a_mailbox_at_fault_delays_no_other_of_its_app(graph: Graph) -> None:
+    graph.fail("/users/", status=500, times=4)
+    one, other = client(graph), client(graph)
+    with pytest.raises(TransientError, match=r"not available \(ErrorInternalServerError"):
+        inbox(one)
+    tries = len(graph.log.find(INBOX))
+    start = time.monotonic()
+    assert inbox(other).is_good
+    assert time.monotonic() - start < LONG
+    assert tries == 4
+
+
+def test_what_may_have_been_done_is_not_repeated_where_that_matters(graph: Graph) -> None:
+    graph.fail(INBOX, status=504, times=2)
+    one = client(graph)
+    answer = one.request(GraphRequest(what="it", target=one.path("mailFolders", "inbox"), repeat=False))
+    assert answer.status == 504
+    assert len(graph.log.find(INBOX)) == 1
+
+
+@pytest.mark.parametrize("scope", ["mailbox", "client"])
+def test_never_more_than_four_requests_of_a_mailbox_are_in_flight(graph: Graph, scope: Literal["mailbox", "client"]) -> None:
+    graph.throttling.scope = scope
+    graph.throttling.retry_after = None
+    graph.knobs.delay = 0.02
+    mailbox = graph.add_mailbox(new_address()).id
+    ones = [client(graph, mailbox=mailbox) for _ in range(8)] + [client(graph) for _ in range(4)]
+    with ThreadPoolExecutor(len(ones)) as pool:
+        assert all(answer.is_good for answer in pool.map(inbox, ones * 3))
+    assert graph.log.most_in_flight() <= 4
+
+
+def test_links_lead_to_the_server_of_graph_only(graph: Graph) -> None:
+    one = client(graph)
+    assert one.link(f"{graph.base}/users/x?$deltatoken=1") == "/v1.0/users/x?$deltatoken=1"
+    for url in (f"{graph.elsewhere}/v1.0/x", "https://evil.example/v1.0/x", "x", "http://localhost/x", ""):
+        with pytest.raises(TransientError, match="another server"):
+            one.link(url)
+
+
+def test_abort_ends_a_request_and_lets_none_begin(graph: Graph) -> None:
+    one = client(graph)
+    inbox(one)
+    graph.fail(INBOX, "stall")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(inbox, one)
+        while not graph.log.find(INBOX, status=0):
+            time.sleep(0.01)
+        one.abort()
+        with pytest.raises(TransientError, match="abort"):
+            waiting.result(LONG)
+    with pytest.raises(TransientError, match="abort"):
+        inbox(one)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def refused(status: int, code: str) -> GatewaydError:
+    data = {"error": {"code": code, "message": "never read", "innerError": {"request-id": "r-1"}}}
+    return GraphAnswer(status=status, headers={}, data=data, where="graph.example:443: the inbox").error
+
+
+@pytest.mark.parametrize(("code", "fault"), [(code, fault) for fault in GRAPH_FAULTS for code in fault.codes])
+def test_each_row_of_the_table_is_found_by_its_code_in_any_case(code: str, fault: object) -> None:
+    for word in (code, code.lower(), code.upper()):
+        error = refused(400, word)
+        (row,) = (one for one in GRAPH_FAULTS if code in one.codes)
+        assert row is fault
+        assert (type(error), error.advice) == (row.verb, row.advice)
+        assert error.message == f"graph.example:443: the inbox: {row.what} ({word}, request id r-1)"
+
+
+def test_the_rows_differ_and_each_has_an_advice() -> None:
+    assert len({one.what for one in GRAPH_FAULTS}) == len(GRAPH_FAULTS)
+    assert all(one.advice for one in GRAPH_FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "verb"),
+    [
+        (403, "SomethingNew", AuthError),
+        (418, "SomethingNew", PermanentError),
+        (599, "SomethingNew", TransientError),
+        (404, "", PermanentError),
+        (429, "\n\x1b[31m", TransientError),
+    ],
+)
+def test_an_unknown_code_is_judged_by_its_status(status: int, code: str, verb: type[GatewaydError]) -> None:
+    error = refused(status, code)
+    assert type(error) is verb
+    assert error.advice
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ("roles", "may not do this"),
+        ("only", "may not do this"),
+        ("mailbox", "no such mailbox"),
+        ("licence", "no mailbox in Exchange"),
+    ],
+)
+def test_what_a_new_tenant_lacks_has_its_own_message(graph: Graph, wrong: str, text: str) -> None:
+    mailbox = graph.add_mailbox(new_address())
+    if wrong == "roles":
+        graph.app.roles = set()
+    elif wrong == "only":
+        graph.app.only = set()
+    elif wrong == "licence":
+        mailbox.is_licensed = False
+    one = client(graph, mailbox="nobody@acme.example" if wrong == "mailbox" else mailbox.id)
+    with pytest.raises(AuthError, match=text):
+        inbox(one).checked()
+
+
+# --- the pace ---------------------------------------------------------------------------------------------------------
+
+
+def test_requests_for_new_mail_go_before_backlog() -> None:
+    pace, order, queued = Pace(), list[str](), set[str]()
+
+    def ask(what: str) -> None:
+        # Whoever waits is asked this each time that something changes.
+        with pace.turn(what, urgent=what == "new", stopped=lambda: bool(queued.add(what))):  # type: ignore[func-returns-value]
+            order.append(what)
+
+    with ThreadPoolExecutor(11) as pool, ExitStack() as flights:
+        for number in range(8):
+            flights.enter_context(pace.turn(f"box {number}", urgent=True, stopped=lambda: False))
+        wanted = [*(f"backlog {number}" for number in range(10)), "new"]
+        waiting = [pool.submit(ask, what) for what in wanted]
+        while len(queued) < len(wanted):
+            pace.wake()
+            time.sleep(0.01)
+        flights.close()
+        for one in waiting:
+            one.result(LONG)
+    assert order[0] == "new"
+
+
+def test_one_who_waits_is_stopped_at_once() -> None:
+    pace, stopped = Pace(), list[bool]()
+    with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+        turn.put_off(throttled=True, retry_after=PATIENCE - 1)
+
+    def wait() -> None:
+        with pace.turn("box", urgent=True, stopped=lambda: bool(stopped)):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait)
+        stopped.append(True)
+        while not waiting.done():
+            pace.wake()
+            time.sleep(0.01)
+        with pytest.raises(TransientError, match="aborted"):
+            waiting.result()
