@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd.api.http.exchange import Exchange, HttpRequest
+from gatewayd.api.http.exchange import AskedRequest, Exchange
 from gatewayd.api.http.faults import BROKEN, AnswerLost, translated
 from gatewayd.api.http.messages import request_head
 from gatewayd.errors import GatewaydError, TooLarge, TransientError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gatewayd.api.connection import Connection
-    from gatewayd.api.http.pool import HttpConnection, HttpPool
+    from gatewayd.api.http.pool import HttpPool, KeptConnection
 
 __all__ = ["HttpAnswer", "HttpClient", "HttpStream"]
 
@@ -125,7 +125,7 @@ class HttpClient:
         TransientError, or ConfigError for an unusable CA file.
         """
         exchange = self._answered(
-            HttpRequest(
+            AskedRequest(
                 what=what,
                 method=method,
                 head=request_head(method, self._pool.target(url), self._lines(method, headers or {}, len(body))),
@@ -154,7 +154,7 @@ class HttpClient:
         lines = {"Host": self._pool.authority, "User-Agent": "gatewayd", "Accept-Encoding": "identity", **headers}
         return {**lines, "Content-Length": str(size)} if size or method not in _BODILESS else lines
 
-    def _answered(self, asked: HttpRequest) -> Exchange:
+    def _answered(self, asked: AskedRequest) -> Exchange:
         """Return the exchange, with its answer's head. A kept connection may prove to be closed: then there is a second try."""
         sent = 0
         kept = self._pool.take()
@@ -173,7 +173,7 @@ class HttpClient:
             raise self._fault(second, error) from error
         return second
 
-    def _anew(self, asked: HttpRequest, sent: int) -> Exchange:
+    def _anew(self, asked: AskedRequest, sent: int) -> Exchange:
         """Return an exchange over a new connection; ``sent``: how much of the request went over an earlier one."""
         try:
             return Exchange(self._connected(), asked, sent)
@@ -217,7 +217,7 @@ class HttpClient:
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def _connected(self) -> HttpConnection:
+    def _connected(self) -> KeptConnection:
         made: list[Connection] = []
 
         def begin(connection: Connection) -> None:
@@ -239,7 +239,7 @@ class HttpClient:
             if self._aborted:
                 connection.cut()
 
-    def _release(self, line: HttpConnection, *, keep: bool) -> None:
+    def _release(self, line: KeptConnection, *, keep: bool) -> None:
         with self._door:
             self._under_way.discard(line.connection)
             keep = keep and not self._aborted

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.api.http.messages import Head
-    from gatewayd.api.http.pool import HttpConnection
+    from gatewayd.api.http.pool import KeptConnection
 
-__all__ = ["Exchange", "HttpRequest"]
+__all__ = ["AskedRequest", "Exchange"]
 
 #: How much is sent at once: a record of TLS (RFC 8446 section 5.1), of which a server gets all or nothing.
 _PIECE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class AskedRequest:
     """A request, and how long it may take."""
 
     what: str
@@ -39,7 +39,7 @@ class HttpRequest:
 class Exchange:
     """One request over one connection, and its answer."""
 
-    def __init__(self, line: HttpConnection, asked: HttpRequest, sent: int = 0) -> None:
+    def __init__(self, line: KeptConnection, asked: AskedRequest, sent: int = 0) -> None:
         self.line = line
         self.asked = asked
         #: How many bytes of the request were sent, over earlier connections too.

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from gatewayd.api.hosts import HostAddress
 
-__all__ = ["HttpConnection", "HttpPool"]
+__all__ = ["HttpPool", "KeptConnection"]
 
 
-class HttpConnection:
+class KeptConnection:
     """A connection to an HTTP server, with what has been read from it and not been used yet."""
 
     def __init__(self, connection: Connection) -> None:
@@ -75,7 +75,7 @@ class HttpPool:
         self._choose = choose
         self._door = threading.Lock()
         #: The one that was used last is last.
-        self._kept: list[HttpConnection] = []
+        self._kept: list[KeptConnection] = []
         self._closed = False
 
     @property
@@ -125,7 +125,7 @@ class HttpPool:
             )
         return target_of(parts)
 
-    def take(self) -> HttpConnection | None:
+    def take(self) -> KeptConnection | None:
         """Return a kept connection that is still usable, for one request; None if there is none."""
         while True:
             with self._door:
@@ -136,7 +136,7 @@ class HttpPool:
                 return found
             found.connection.close()
 
-    def keep(self, connection: HttpConnection) -> None:
+    def keep(self, connection: KeptConnection) -> None:
         """Keep a connection that is at the end of an answer; closes it, or another one, where there are too many."""
         connection.idle_since = now = time.monotonic()
         with self._door:
@@ -148,11 +148,11 @@ class HttpPool:
         for each in ended:
             each.connection.close()
 
-    def open(self, made: Callable[[Connection], object]) -> HttpConnection:
+    def open(self, made: Callable[[Connection], object]) -> KeptConnection:
         """Connect; ``made`` gets the connection before that. Raises AuthError, TransientError, or ConfigError for the CA file."""
         context = tls_context(self._ca_file) if self.security == "tls" else None
         try:
-            return HttpConnection(Connection(self, self.port, context, choose=self._choose, made=made))
+            return KeptConnection(Connection(self, self.port, context, choose=self._choose, made=made))
         except OSError as error:
             raise translated(error, self.where, self.field) from error
 
