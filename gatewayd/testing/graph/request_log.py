@@ -90,7 +90,8 @@ class RequestLog:
         waits: dict[tuple[str, str], list[tuple[float, float]]] = {}
         found = []
         for one in sorted(self.requests, key=lambda request: request.began):
-            key = (one.client, "" if of_client else one.mailbox)
+            # Requests for a token have no mailbox: they have limits of their own.
+            key = (one.client, "*" if of_client and one.mailbox else one.mailbox)
             if any(start + slack < one.began < end for start, end in waits.get(key, ())):
                 found.append(one)
             if one.retry_after:

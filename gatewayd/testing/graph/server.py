@@ -66,7 +66,7 @@ class Graph:
 
     @property
     def on_request(self) -> Callable[[LoggedRequest], object]:
-        """What is called with each request before it is carried out, in a thread of the server.
+        """What is called with each request whose token is valid, before it is carried out, in a thread of the server.
 
         It does what a person or another program does in this moment, such as deleting the message that is asked for.
         """

@@ -69,7 +69,6 @@ class GraphService:
         """Answer one request, or fail as the test wants."""
         logged = self.log.begin(request)
         try:
-            self.on_request(logged)
             fault = self.faults.take(logged)
             response = self._responded(request, logged, fault)
             if self.knobs.delay:
@@ -98,11 +97,10 @@ class GraphService:
         path, _, query = request.target.partition("?")
         parts = segments(path)
         if not self.authority.endswith(f":{request.port}"):
-            _fail_first(fault)
+            self._begin(logged, fault, "")
             response = self._other_host(request, parts)
         elif parts[0] != VERSION:
-            self.log.count(logged, request_form(request).get("client_id", ""), "")
-            _fail_first(fault)
+            self._begin(logged, fault, request_form(request).get("client_id", ""))
             response = self._log_in(request, parts)
         else:
             response = self._graph(request, logged, parts[1:], QueryOptions(query), fault)
@@ -133,26 +131,34 @@ class GraphService:
         with self.lock:
             token = self.login.owner(request.headers.get("authorization", ""))
             mailbox = self._mailbox(parts, token.app.tenant)
-            self.log.count(logged, token.app.client, mailbox.id)
-            self.throttling.check(logged)
-            _fail_first(fault)
-            if len(request.body) > _MAX_REQUEST:
-                raise ODataError(413, "ErrorMessageSizeExceeded", "The maximum request length supported is 4MB.")
-            handler, ids = self._routes.find(request.method, parts[2:])
-            call = GraphCall(
-                request=request,
-                token=token,
-                mailbox=mailbox,
-                ids=ids,
-                query=query,
-                prefer=preferences(request.headers.get("prefer", "")),
-                knobs=self.knobs,
-                base=self.base,
-                link_base=f"{self.elsewhere}/{VERSION}" if self.knobs.foreign_links else self.base,
-                elsewhere=self.elsewhere,
-                post=self.post,
-            )
+        self._begin(logged, fault, token.app.client, mailbox.id)
+        if len(request.body) > _MAX_REQUEST:
+            raise ODataError(413, "ErrorMessageSizeExceeded", "The maximum request length supported is 4MB.")
+        handler, ids = self._routes.find(request.method, parts[2:])
+        call = GraphCall(
+            request=request,
+            token=token,
+            mailbox=mailbox,
+            ids=ids,
+            query=query,
+            prefer=preferences(request.headers.get("prefer", "")),
+            knobs=self.knobs,
+            base=self.base,
+            link_base=f"{self.elsewhere}/{VERSION}" if self.knobs.foreign_links else self.base,
+            elsewhere=self.elsewhere,
+            post=self.post,
+        )
+        with self.lock:
             return handler(call)
+
+    def _begin(self, logged: LoggedRequest, fault: RequestFault | None, client: str, mailbox: str = "") -> None:
+        """Count a request, and raise ODataError if it fails without being carried out."""
+        self.log.count(logged, client, mailbox)
+        self.on_request(logged)
+        if mailbox:
+            self.throttling.check(logged)
+        if fault is not None and not fault.done:
+            raise fault.error()
 
     def _mailbox(self, parts: list[str], tenant: str) -> ExchangeMailbox:
         if len(parts) < 2 or parts[0] != "users":  # noqa: PLR2004
@@ -168,12 +174,6 @@ class GraphService:
             text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise ODataError(404, "MailboxNotEnabledForRESTAPI", text)
         return found
-
-
-def _fail_first(fault: RequestFault | None) -> None:
-    """Raise ODataError if a request fails without being carried out."""
-    if fault is not None and not fault.done:
-        raise fault.error()
 
 
 def _send(connection: ServedConnection, response: ServedResponse, way: FaultWay) -> None:

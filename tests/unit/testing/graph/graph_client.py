@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from http.client import HTTPSConnection
 from ssl import create_default_context
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from gatewayd.testing.graph import EntraApp, ExchangeMailbox, Graph
@@ -57,6 +59,11 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    def abandon(self) -> None:
+        """Break the connection, also while another thread waits for an answer."""
+        if self._connection.sock is not None:
+            socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
     def raw(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         """Ask for a path, or for an address of any host."""
@@ -117,6 +124,14 @@ class Client:
 
     def mime(self, message_id: str, **headers: str) -> Answer:
         return self.get(f"messages/{quote(message_id, safe='')}/$value", **headers)
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def mail(number: int = 1, text: str = "Hello", **fields: str) -> bytes:
