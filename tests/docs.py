@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
+from gatewayd_google.refusals import OTHER, REFUSALS
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 KERNEL = Path(__file__).parent.parent / "gatewayd"
 PLUGINS = Path(__file__).parent.parent / "plugins"
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
+GOOGLE = DOCS / "google.md"
 #: The kernel's rooms from the ground up: each imports only from those before it, for types as well.
 ROOMS = [
     "errors",
@@ -42,6 +44,7 @@ ROOMS = [
     "cli",
 ]
 _BEGIN = "<!-- Generated from the first sentences of the modules by `python -m tests.docs`. -->"
+_REFUSALS = "<!-- Generated from gatewayd_google/refusals.py by `python -m tests.docs`. -->"
 _END = "<!-- The end of what is generated. -->"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
 
@@ -140,17 +143,38 @@ def _first_sentence(path: Path) -> str:
     return re.split(r"(?<=[a-z)`])\.(?:\s|$)", said)[0].replace("``", "`")
 
 
+def refusals() -> str:
+    """Return the table of docs/google.md: what Google refuses, and what to do about it."""
+    names = {name: name.upper() for name in ("user", "account", "client", "scope")}
+    rows = ["| code | with | what is wrong | what to do |", "|---|---|---|---|"]
+    for one in (*REFUSALS, OTHER):
+        codes = ", ".join(f"`{code}`" for code in one.codes)
+        words = f"; among the words {' or '.join(f'“{word}”' for word in one.words)}" if one.words else ""
+        rows.append(f"| {codes}{words} | {one.way or 'both'} | {one.says.format(**names)} | {one.advice.format(**names)} |")
+    return "\n".join(rows) + "\n"
+
+
 def with_rooms(text: str) -> str:
     """Return CONTRIBUTING.md with the names of all files as they are now."""
-    head, begin, rest = text.partition(_BEGIN)
+    return _with(text, _BEGIN, rooms())
+
+
+def with_refusals(text: str) -> str:
+    """Return docs/google.md with the table as it is now."""
+    return _with(text, _REFUSALS, f"{refusals()}\n")
+
+
+def _with(text: str, begin: str, generated: str) -> str:
+    head, begin, rest = text.partition(begin)
     _, end, tail = rest.partition(_END)
-    return f"{head}{begin}\n\n{rooms()}{end}{tail}"
+    return f"{head}{begin}\n\n{generated}{end}{tail}"
 
 
 def main() -> int:
     """Write every generated page."""
     (DOCS / "hooks.md").write_text(hooks())
     CONTRIBUTING.write_text(with_rooms(CONTRIBUTING.read_text()))
+    GOOGLE.write_text(with_refusals(GOOGLE.read_text()))
     docs_configuration.PAGE.write_text(docs_configuration.text(loading.load()))
     return 0
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+#: What README installs: each kind of plugin that is our own works, with what it needs.
+_PLAIN = ["--extra", "google", "--extra", "demo", "--extra", "checkout"]
 #: The lock files, and with which extras each is resolved.
 LOCKS = {
-    "requirements.lock": ["--extra", "demo", "--extra", "checkout"],
-    "requirements-test.lock": ["--extra", "demo", "--extra", "checkout", "--extra", "postgresql", "--extra", "test"],
+    "requirements.lock": _PLAIN,
+    "requirements-test.lock": [*_PLAIN, "--extra", "postgresql", "--extra", "test"],
 }
 
 

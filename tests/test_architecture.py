@@ -31,6 +31,7 @@ OWNERS = {
     "smtplib": {"gatewayd_smtp"},
     # Plugins speak HTTP by ``gatewayd.HttpClient``.
     "http": {"gatewayd.api.http"},
+    "cryptography": {"gatewayd_google"},
     "re2": {"gatewayd.config.rules"},
     "aiosmtpd": {"gatewayd_demo"},
     "sqlalchemy": {"gatewayd_sql"},

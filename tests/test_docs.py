@@ -29,6 +29,12 @@ def test_contributing_names_every_file_of_the_kernel() -> None:
     assert all(f"`{room}" in text for room in docs.ROOMS)
 
 
+def test_the_page_on_google_has_the_table_of_its_refusals() -> None:
+    text = docs.GOOGLE.read_text()
+    assert text == docs.with_refusals(text), "run: python -m tests.docs"
+    assert docs.refusals() in text
+
+
 def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
     offers, tells = ({f"gatewayd_{one}" for one in group} for group in (ROLES, OBSERVERS))
