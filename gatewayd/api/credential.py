@@ -10,6 +10,7 @@ from abc import abstractmethod
 from copy import copy
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -105,6 +106,12 @@ class TokenSource:
     def secrets(self) -> tuple[Secret, ...]:
         """The references to secrets in its options."""
         return tuple(one for one in dict(self.options).values() if isinstance(one, Secret))
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The file with the certificates to trust, if its options name one."""
+        found = getattr(self._credential.options, "ca_file", None)
+        return found if isinstance(found, Path) else None
 
     def token(self, user: str, resource: str = "", *, refused: str = "") -> str:
         """Return an access token; see ``Credential.obtain`` for the parameters.

@@ -59,10 +59,17 @@ def _secrets(config: Config) -> Iterator[Fault]:
 
 
 def ca_files(config: Config) -> Iterator[tuple[str, YamlPath, Path]]:
-    """Yield the CA files that a config names, each with the file and the place that name it."""
+    """Yield the CA files that a config names, each with the file and the place that name it.
+
+    One of a shared credential is named in ``gatewayd.yaml`` alone.
+    """
     named: list[tuple[str, YamlPath, object]] = [
-        (f"accounts/{name}.yaml", (), one.options) for name, one in config.accounts.items()
+        (main.FILE, ("credentials", name), one) for name, one in config.credentials.items()
     ]
+    for name, account in config.accounts.items():
+        named += [(f"accounts/{name}.yaml", (), account.options)]
+        if not account.credential:
+            named += [(f"accounts/{name}.yaml", ("credential",), getattr(account.options, "credential", None))]
     for name, operator in config.operators.items():
         named += [(f"operators/{name}.yaml", ("targets", target), one.options) for target, one in operator.targets.items()]
     named += [(main.FILE, ("notify",), config.notify_options)]

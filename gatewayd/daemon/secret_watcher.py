@@ -14,10 +14,11 @@ from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from gatewayd.config import Config
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.runtime.instance import Instance
 
 __all__ = ["SecretWatcher"]
@@ -78,8 +79,8 @@ class SecretWatcher:
         # The signing key is read once, when the daemon starts.
         kept = str(config.signing_key) if str(config.signing_key) in self._digests else ""
         digests = {name: mark(one, self._key, _DIGEST) for name, one in by_name.items() if name != kept}
-        for file, _, path in ca_files(config):
-            users.setdefault(f"ca_file {path}", set()).add(file)
+        for file, place, path in ca_files(config):
+            users.setdefault(f"ca_file {path}", set()).update({file}, _sharing(config, place))
             digests[f"ca_file {path}"] = _version(path)
         changed = {name for name, digest in digests.items() if self._digests.get(name, digest) != digest}
         now = datetime.now(UTC)
@@ -97,6 +98,12 @@ class SecretWatcher:
         if files := sorted({file for name in changed for file in users[name]}):
             for call in self._changed:
                 call(files)
+
+
+def _sharing(config: Config, place: YamlPath) -> Iterator[str]:
+    """Yield the files of the accounts that share the credential at a place of ``gatewayd.yaml``, if there is one."""
+    shared = place[1] if place[0] == "credentials" else None
+    return (f"accounts/{one.name}.yaml" for one in config.accounts.values() if one.credential and one.credential == shared)
 
 
 def _version(path: Path) -> str:

@@ -101,6 +101,15 @@ def test_a_ca_file_that_can_not_be_used_is_a_fault_at_its_place(house: House, ca
     assert line.startswith(f"accounts/sales.yaml:9:10: ca_file {path}: ")
 
 
+def test_the_ca_file_of_a_credential_is_looked_at_too(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    main = (house.folder / "gatewayd.yaml").read_text()
+    house.write(
+        "gatewayd.yaml", f"{main}credentials:\n  app:\n    kind: google\n    service_account: !file secret\n    ca_file: gone.pem\n"
+    )
+    (line,) = check(house, capfd)
+    assert line.startswith(f"gatewayd.yaml:{len(main.splitlines()) + 5}:14: ca_file {house.folder / 'gone.pem'}: ")
+
+
 @pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "folder"])
 def test_a_secret_that_is_no_file_is_a_fault_and_hangs_nobody(house: House, capfd: pytest.CaptureFixture[str], kind: str) -> None:
     path = house.folder / "secret"

@@ -107,7 +107,8 @@ class Seal(Credential):
     kind = "seal"
 
     class Options(Credential.Options):
-        wax: Secret
+        wax: Secret | None = None
+        ca_file: Path | None = None
 
     def obtain(self, user: str, resource: str) -> Never:
         raise AuthError(f"no token for {user} and {resource}")
@@ -141,3 +142,21 @@ def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, ow
     until(lambda: heard == [["accounts/a.yaml"]])
     made.stop()
     assert told(tmp_path).by_name == before.by_name
+
+
+def test_the_ca_file_of_a_shared_credential_concerns_the_accounts_that_share_it(tmp_path: Path, owner: Instance) -> None:
+    (tmp_path / "ca.pem").write_text("old")
+    shared = TokenSource(Seal(Seal.Options(ca_file=tmp_path / "ca.pem")))
+    accounts = {
+        name: AccountConfig(name=name, kind="imap", operators=("acme",), options=Transport.Options(), credential=credential)
+        for name, credential in {"a": "app", "b": "", "c": "other"}.items()
+    }
+    heard: list[Collection[str]] = []
+    made = SecretWatcher(owner, heard.append, every=0.01)
+    made.apply(
+        replace(config(tmp_path, ("gatewayd.yaml", secret(tmp_path, "one", "a"))), accounts=accounts, credentials={"app": shared})
+    )
+    told(tmp_path)
+    os.utime(tmp_path / "ca.pem", ns=(1, 1))
+    until(lambda: heard == [["accounts/a.yaml", "gatewayd.yaml"]])
+    made.stop()
