@@ -143,7 +143,8 @@ class ImapClient(imaplib.IMAP4):
 
     def refused(self, data: object, what: str, otherwise: type[GatewaydError] = TransientError) -> GatewaydError:
         """Return the error for what came with a NO or BAD; see ``faults.refused``."""
-        return refused(response_text(data), f"{self._options.where}: {what}", otherwise, self._secrets)
+        text = f"{self._options.where}: {what}"
+        return refused(response_text(data), text, otherwise, self._secrets, self._options.credential)
 
     @property
     def secrets(self) -> Sequence[str]:

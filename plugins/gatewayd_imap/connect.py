@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import imaplib
+from binascii import b2a_base64
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, tls_context
+from gatewayd import AuthError, GatewaydError, TokenRefused, logged_in, refusal_reason, tls_context, token_mechanism, token_message
 from gatewayd_imap.client import ImapClient, MailBox
 from gatewayd_imap.faults import errors
 
@@ -23,14 +24,18 @@ _LOGOUT_SECONDS = 2.0
 def connect(options: ImapOptions) -> MailBox:
     """Return a logged-in mailbox. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
     context = None if options.security == "none" else tls_context(options.ca_file)
-    # Read before we connect: a server may know the password and repeat it in its greeting, which errors must not show.
-    password = options.password.reveal()
-    with errors(options, (password,), "no session"):
-        client = ImapClient(options, context if options.security == "tls" else None, (password,))
+    return logged_in(options, lambda secret: _session(options, context, secret))
+
+
+def _session(options: ImapOptions, context: ssl.SSLContext | None, secret: str) -> MailBox:
+    """Return a mailbox that is logged in to by this password or access token."""
+    # Known before we connect: a server may know the secret and repeat it in its greeting, which errors must not show.
+    with errors(options, (secret,), "no session"):
+        client = ImapClient(options, context if options.security == "tls" else None, (secret,))
     try:
         if context and options.security == "starttls":
             _start_tls(client, options, context)
-        return _log_in(client, options, password)
+        return _log_in(client, options, secret)
     except BaseException:
         hang_up(client)
         raise
@@ -72,24 +77,64 @@ def _start_tls(client: ImapClient, options: ImapOptions, context: ssl.SSLContext
         client.start_tls(context)
 
 
-def _log_in(client: ImapClient, options: ImapOptions, password: str) -> MailBox:
-    if "\0" in options.username + password:
+def _log_in(client: ImapClient, options: ImapOptions, secret: str) -> MailBox:
+    if "\0" in options.username + secret:
         raise AuthError(f"{options.where}: username or password holds a NUL, which IMAP can't send", advice="Correct it.")
     if client.state != "NONAUTH":
         raise AuthError(
             f"{options.where}: the server takes us for somebody already (PREAUTH), and does not say for whom",
             advice="Use a port or an address at which it asks for `username` and `password`.",
         )
+    mailbox = MailBox(client)
+    if options.credential:
+        _by_token(client, options, secret)
+    else:
+        _by_password(mailbox, options, secret)
+    return mailbox
+
+
+def _by_password(mailbox: MailBox, options: ImapOptions, password: str) -> None:
+    client = mailbox.client
     plain_text = all(sign.isascii() and sign.isprintable() for sign in options.username + password)
     disabled = "LOGINDISABLED" in client.capabilities
     if disabled and "AUTH=PLAIN" not in client.capabilities:
         raise AuthError(
             f"{options.where}: the server takes no password on this connection", advice="Use `security: tls` or `starttls`."
         )
-    mailbox = MailBox(client)
     # A refused log-in is for a person to correct: AuthError.
     with client.errors(f"log-in as {options.username!r} was refused", AuthError):
         # LOGIN takes quoted ASCII without line breaks; AUTHENTICATE PLAIN takes anything (RFC 4616).
         log_in = mailbox.login if plain_text and not disabled else mailbox.login_utf8
         log_in(options.username, password, initial_folder=None)
-    return mailbox
+
+
+def _by_token(client: ImapClient, options: ImapOptions, token: str) -> None:
+    """Log in by AUTHENTICATE. The message is sent when it is asked for: some servers take no line as long as with SASL-IR."""
+    offered = {word.removeprefix("AUTH=") for word in client.capabilities if word.startswith("AUTH=")}
+    mechanism = token_mechanism(options, offered)
+    exchange = _TokenExchange(*token_message(mechanism, options, options.username, token))
+    what = f"log-in as {options.username!r} with an access token was refused"
+    try:
+        with client.errors(what, TokenRefused):
+            # imaplib's own authenticate fails at a reason that is not in base64, before the refusal comes.
+            client.literal = exchange.process  # type: ignore[assignment]  # a method may be there, too
+            status, data = client.xatom("AUTHENTICATE", mechanism)
+            if status != "OK":
+                raise client.refused(data, what, TokenRefused)
+    except TokenRefused as error:
+        raise TokenRefused(f"{error.message}{refusal_reason(exchange.reason, client.secrets)}", advice=error.advice) from None
+    client.state = "AUTH"
+
+
+class _TokenExchange:
+    """What imaplib sends after AUTHENTICATE: our message, and then our answer to the server's reason for a refusal."""
+
+    def __init__(self, message: bytes, answer: bytes) -> None:
+        self._next = [message, answer]
+        #: As it came, in base64.
+        self.reason = b""
+
+    def process(self, challenge: bytes) -> bytes:
+        """Return the next line for a challenge."""
+        self.reason = challenge
+        return b2a_base64(self._next.pop(0) if self._next else b"", newline=False)

@@ -18,6 +18,7 @@ from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, o
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd import TokenSource
     from gatewayd_imap.options import ImapOptions
 
 __all__ = ["Away", "errors", "greeted_otherwise", "refused", "response_text"]
@@ -29,7 +30,8 @@ _AWAY = {"UNAVAILABLE", "INUSE", "LIMIT"}
 _NOT_US = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED"}
 _NEVER = {"NONEXISTENT", "TRYCREATE", "NOPERM", "CANNOT", "READ-ONLY"}
 # Gmail with 15 sessions open, Exchange while a mailbox moves or is throttled: both know the password to be right.
-_LATER_BY_WORDS = re.compile(rb"too many simultaneous connections|authenticated but not connected", re.IGNORECASE)
+_NOT_CONNECTED = rb"authenticated but not connected"
+_LATER_BY_WORDS = re.compile(rb"too many simultaneous connections|" + _NOT_CONNECTED, re.IGNORECASE)
 #: Exchange whose mailbox servers are away: "Server Unavailable. 15"; and what others say in its place.
 _NOT_NOW = re.compile(
     rb"servers? (?:is |are )?(?:currently )?(?:unavailable|busy|down)|internal (?:server )?error|try again later", re.IGNORECASE
@@ -55,18 +57,28 @@ def response_text(data: object) -> bytes:
     return last if isinstance(last, bytes) else str(last or "").encode("utf-8", "surrogateescape")
 
 
-def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str]) -> GatewaydError:
+def refused(
+    answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str], credential: TokenSource | None = None
+) -> GatewaydError:
     """Return the error for a NO or BAD by its response code, or an error of class ``otherwise`` if the code is unknown."""
     code = _CODE.search(answer[:_LOOKED])
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
     start = answer[:_LOOKED]
+    # It is the log-in that was refused.
+    asked = issubclass(otherwise, AuthError)
     not_now = name not in _NOT_US | _NEVER and _NOT_NOW.search(start) and not _WHO.search(start)
     if name in _LATER or not_now or _LATER_BY_WORDS.search(start):
         away = name in _AWAY or (not name and b"unavailable" in start.lower())
-        return (Away if away else TransientError)(text, advice="If it lasts, lower `connections`.")
-    if name in _NOT_US or otherwise is AuthError:
-        return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
+        advice = "If it lasts, lower `connections`."
+        if credential and _NOT_CONNECTED in start.lower():
+            # Exchange says the same of a token that it takes, but whose app has no right to this mailbox.
+            advice = f"{advice} And see whether we may open this mailbox: {credential.advice('IMAP')}"
+        return (Away if away else TransientError)(text, advice=advice)
+    if name in _NOT_US or asked:
+        advice = "Check `username` and `password`, and that the account may use IMAP."
+        error = otherwise if asked else AuthError
+        return error(text, advice=credential.advice("IMAP") if credential else advice)
     return PermanentError(text) if name in _NEVER else otherwise(text)
 
 
@@ -95,9 +107,9 @@ def errors(
         advice = "If it never works, check that `host` and `port` are those of an IMAP server."
         raise TransientError(f"{text}: the session ended: {quoted(response_text(error.args), secrets)}", advice=advice) from None
     except imaplib.IMAP4.error as error:
-        raise refused(response_text(error.args), text, otherwise, secrets) from None
+        raise refused(response_text(error.args), text, otherwise, secrets, options.credential) from None
     except UnexpectedCommandStatusError as error:
-        raise refused(response_text(error.command_result[1]), text, otherwise, secrets) from None
+        raise refused(response_text(error.command_result[1]), text, otherwise, secrets, options.credential) from None
     except _UNREADABLE as error:
         shown = quoted(f"{type(error).__name__}: {error}", secrets)
         raise TransientError(

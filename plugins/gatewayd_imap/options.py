@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gatewayd import Endpoint, Transport
+from gatewayd import TokenEndpoint, Transport
 
 __all__ = ["ImapOptions"]
 
 
-class ImapOptions(Transport.Options, Endpoint, use_attribute_docstrings=False):
+class ImapOptions(Transport.Options, TokenEndpoint, use_attribute_docstrings=False):
     """How to reach and log in to an IMAP server. The port is 993 for ``security: tls``, else 143."""
 
     # RFC 8314 section 3.2.

@@ -45,11 +45,15 @@ def refused(wire: Wire, reply: bytes, what: str, otherwise: type[GatewaydError] 
     name = code[1].upper() if code else b""
     text = f"{wire.where}: {what}: the server answered {quoted(reply, wire.secrets, _SHOWN)!r}"
     start = reply[:_SHOWN]
+    # It is the log-in that was refused.
+    asked = issubclass(otherwise, AuthError)
     locked = _LOCKED.search(start) or (_NOT_NOW.search(start) and not _WHO.search(start))
-    if name.startswith(_LATER) or (locked and otherwise is AuthError and not name.startswith(_NOT_US)):
+    if name.startswith(_LATER) or (locked and asked and not name.startswith(_NOT_US)):
         return TransientError(text, advice="Another program may have the mailbox open; POP3 allows one at a time.")
-    if name.startswith(_NOT_US) or otherwise is AuthError:
-        return AuthError(text, advice="Check `username` and `password`, and that the account may use POP3.")
+    if name.startswith(_NOT_US) or asked:
+        advice = "Check `username` and `password`, and that the account may use POP3."
+        error = otherwise if asked else AuthError
+        return error(text, advice=wire.credential.advice("POP3") if wire.credential else advice)
     return otherwise(text)
 
 

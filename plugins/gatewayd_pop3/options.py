@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gatewayd import Endpoint, Transport
+from gatewayd import TokenEndpoint, Transport
 
 __all__ = ["Pop3Options"]
 
 
-class Pop3Options(Transport.Options, Endpoint, use_attribute_docstrings=False):
+class Pop3Options(Transport.Options, TokenEndpoint, use_attribute_docstrings=False):
     """How to reach and log in to a POP3 server. The port is 995 for ``security: tls``, else 110."""
 
     # RFC 8314 section 3.3.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd import Connection
     from gatewayd_pop3.options import Pop3Options
 
-__all__ = ["UNBOUNDED", "WINDOW", "Wire", "accepted"]
+__all__ = ["UNBOUNDED", "WINDOW", "Wire", "accepted", "challenges"]
 
 #: How many commands may be on their way. 64 are about 800 bytes, which fit into any socket's buffers: our writing never
 #: waits for a server that itself waits until we read. The replies wait in TCP's buffers, not in ours.
@@ -31,6 +31,7 @@ UNBOUNDED = 1 << 62
 #: A multi-line reply ends at a line that is a lone dot (RFC 1939 section 3). Only CRLF ends a line: a message that hides
 #: ``LF . CRLF`` in itself must not be able to end its reply and to play the messages behind it.
 _END = b"\r\n.\r\n"
+_REPLIES = (b"+OK", b"-ERR")
 
 
 class Wire:
@@ -47,6 +48,8 @@ class Wire:
         self.logged_in = False
         #: What must not be shown where the server repeats it.
         self.secrets: tuple[str, ...] = ()
+        #: What got the access token that we log in with; None with a password.
+        self.credential = options.credential
         self._connection = connection
         self._options = options
         self._buffer = b""
@@ -107,6 +110,15 @@ class Wire:
             body = b"".join(self.body()) if multiline and accepted(status) else b""
         return status, body
 
+    def auth(self, line: str) -> bytes:
+        """Send a line of AUTH (RFC 5034 section 4); return its reply, which may be a challenge. Raises TransientError."""
+        self._begin()
+        with socket_errors(self._options, self._options.effective_port):
+            self._connection.sendall(f"{line}\r\n".encode())
+        reply = self._status((*_REPLIES, b"+"))
+        self.in_step = True
+        return reply
+
     def body(self) -> Iterator[bytes]:
         """Yield the body of the reply, unstuffed, in pieces as they come (RFC 1939 section 3).
 
@@ -141,7 +153,7 @@ class Wire:
             raise closed(self.where)
         return block
 
-    def _status(self) -> bytes:
+    def _status(self, beginnings: tuple[bytes, ...] = _REPLIES) -> bytes:
         while (end := self._buffer.find(b"\r\n", self._at)) < 0:
             self._buffer = self._buffer[self._at :]
             self._at = 0
@@ -150,7 +162,7 @@ class Wire:
             self._buffer += self._read()
         status = self._buffer[self._at : end]
         self._at = end + 2
-        if not status.startswith((b"+OK", b"-ERR")) or len(status) > _MAX_LINE:
+        if not status.startswith(beginnings) or len(status) > _MAX_LINE:
             raise garbled(self.where, status, self.secrets)
         return status
 
@@ -158,6 +170,11 @@ class Wire:
 def accepted(status: bytes) -> bool:
     """Whether a status line says that the command was done."""
     return status.startswith(b"+")
+
+
+def challenges(reply: bytes) -> bool:
+    """Whether a reply to AUTH wants a further line from us (RFC 5034 section 4)."""
+    return reply == b"+" or reply.startswith(b"+ ")
 
 
 def _unstuffed(piece: bytes) -> bytes:

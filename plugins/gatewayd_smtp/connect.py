@@ -6,12 +6,23 @@ from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, TransientError, socket_errors, tls_context
+from gatewayd import (
+    AuthError,
+    GatewaydError,
+    TransientError,
+    logged_in,
+    refusal_reason,
+    socket_errors,
+    tls_context,
+    token_mechanism,
+    token_message,
+)
 from gatewayd_smtp.client import SmtpClient
-from gatewayd_smtp.faults import LATER, OK, let_in, reply_text
+from gatewayd_smtp.faults import LATER, OK, let_in, log_in_refused, reply_text
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
 
     from gatewayd_smtp.options import SmtpOptions
 
@@ -26,7 +37,13 @@ _GO_ON = 334
 def connect(options: SmtpOptions) -> SmtpClient:
     """Return a client that may send. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
     context = None if options.security == "none" else tls_context(options.ca_file)
+    return logged_in(options, lambda secret: _client(options, context, secret))
+
+
+def _client(options: SmtpOptions, context: ssl.SSLContext | None, secret: str) -> SmtpClient:
+    """Return a client that is logged in by this password or access token; it is empty without a log-in."""
     client = SmtpClient(options)
+    client.secrets = (secret,)
     with socket_errors(options, options.effective_port):
         greeting = client.open(context if options.security == "tls" else None)
         try:
@@ -36,7 +53,7 @@ def connect(options: SmtpOptions) -> SmtpClient:
                 _start_tls(client, options, context)
                 # The extensions offered before TLS don't count: anybody may have sent them (RFC 3207 section 4.2).
                 _greet(client, options)
-            _log_in(client, options)
+            _log_in(client, options, secret)
             client.logged_in = True
         except BaseException:
             client.close()
@@ -70,33 +87,49 @@ def _start_tls(client: SmtpClient, options: SmtpOptions, context: ssl.SSLContext
     client.wrap(context)
 
 
-def _log_in(client: SmtpClient, options: SmtpOptions) -> None:
-    """Log in by AUTH PLAIN (RFC 4616), or by LOGIN if PLAIN is not offered. The options require TLS, or ``insecure: true``."""
-    if options.username is None or options.password is None:
+def _log_in(client: SmtpClient, options: SmtpOptions, secret: str) -> None:
+    """Log in, if there is a ``username``. The options require TLS, or ``insecure: true``."""
+    if options.username is None:
         return
-    password = options.password.reveal()
-    if "\0" in options.username + password:
+    if "\0" in options.username + secret:
         raise AuthError(f"{options.where}: username or password holds a NUL, which SMTP can't send", advice="Correct it.")
-    client.secrets = (password,)
     offered = client.esmtp_features.get("auth", "").upper().split()
+    if options.credential:
+        _by_token(client, options, options.username, secret, offered)
+    else:
+        _by_password(client, options, options.username, secret, offered)
+
+
+def _by_password(client: SmtpClient, options: SmtpOptions, username: str, password: str, offered: Sequence[str]) -> None:
+    """Log in by AUTH PLAIN (RFC 4616), or by LOGIN if PLAIN is not offered."""
     if "PLAIN" in offered:
-        code, answer = _auth(client, "PLAIN", [_encoded(f"\0{options.username}\0{password}")])
+        code, answer = _auth(client, "PLAIN", [_encoded(f"\0{username}\0{password}")])
     elif "LOGIN" in offered:
-        code, answer = _auth(client, "LOGIN", [_encoded(options.username), _encoded(password)])
+        code, answer = _auth(client, "LOGIN", [_encoded(username), _encoded(password)])
     else:
         advice = "Use `security: tls` or `starttls`; leave out username and password if it wants none."
         raise AuthError(f"{options.where}: the server offers no log-in by AUTH PLAIN or LOGIN on this connection", advice=advice)
-    if code // 100 == OK:
-        return
-    shown = reply_text(code, answer, client.secrets)
-    text = f"{options.where}: log-in as {options.username!r} was refused: the server answered {shown!r}"
-    if code // 100 == LATER:
-        raise TransientError(text, advice="If it lasts, see to that server, and to the network in between.")
-    raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
+    if code // 100 != OK:
+        raise log_in_refused(options, code, answer, client.secrets)
 
 
-def _encoded(text: str) -> str:
-    return b64encode(text.encode()).decode("ascii")
+def _by_token(client: SmtpClient, options: SmtpOptions, username: str, token: str, offered: Sequence[str]) -> None:
+    """Log in by an access token. The message is sent when it is asked for, since it is longer than a command may be."""
+    mechanism = token_mechanism(options, offered)
+    message, answer = token_message(mechanism, options, username, token)
+    code, text = client.docmd(f"AUTH {mechanism}")
+    reason = b""
+    if code == _GO_ON:
+        code, text = client.docmd(_encoded(message))
+    if code == _GO_ON:
+        reason = text
+        code, text = client.docmd(_encoded(answer))
+    if code // 100 != OK:
+        raise log_in_refused(options, code, text, client.secrets, refusal_reason(reason, client.secrets))
+
+
+def _encoded(text: str | bytes) -> str:
+    return b64encode(text.encode() if isinstance(text, str) else text).decode("ascii")
 
 
 def _auth(client: SmtpClient, mechanism: str, answers: list[str]) -> tuple[int, bytes]:

@@ -5,22 +5,25 @@ The reply's first digit and the step at which it came decide (RFC 5321 section 4
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, TransientError, other_protocol, quoted
+from gatewayd import AuthError, GatewaydError, TokenRefused, TransientError, other_protocol, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "reply_text", "unfit"]
+__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "log_in_refused", "reply_text", "unfit"]
 
 #: The first digits of replies (RFC 5321 section 4.2.1).
 OK, LATER, NEVER = 2, 4, 5
 #: The server ends the connection (RFC 5321 section 3.8); it wants a log-in, or TLS (RFC 4954 section 6, RFC 3207 section 4).
 _GOODBYE, _WHO = 421, 530
 _SHOWN = 300
+#: "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant": Exchange has SMTP's log-in off.
+_TURNED_OFF = re.compile(rb"SmtpClientAuth", re.IGNORECASE)
 
 
 def reply_text(code: int, text: bytes, secrets: Sequence[str] = ()) -> str:
@@ -61,8 +64,26 @@ def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
         )
     if code == _WHO:
         advice = "Give `username` and `password`, and `security: tls` or `starttls`."
+        if options.credential:
+            advice = options.credential.advice("SMTP")
         return AuthError(f"{options.where}: the server wants a log-in: {shown!r}", advice=advice)
     return None if code // 100 in {OK, LATER, NEVER} else garbled(options, shown.encode())
+
+
+def log_in_refused(options: SmtpOptions, code: int, text: bytes, secrets: Sequence[str], reason: str = "") -> GatewaydError:
+    """Return the error for a refused log-in; ``reason`` goes behind the reply (``refusal_reason``)."""
+    by = " with an access token" if options.credential else ""
+    shown = reply_text(code, text, secrets)
+    what = f"{options.where}: log-in as {options.username!r}{by} was refused: the server answered {shown!r}{reason}"
+    if code // 100 == LATER:
+        return TransientError(what, advice="If it lasts, see to that server, and to the network in between.")
+    if options.credential is None:
+        return AuthError(what, advice="Check `username` and `password`, and that the account may send by SMTP.")
+    if _TURNED_OFF.search(text):
+        # Whatever the token.
+        command = f"Set-CASMailbox -Identity {options.username} -SmtpClientAuthenticationDisabled $false"
+        return AuthError(what, advice=f"Let the mailbox log in by SMTP, in Exchange Online PowerShell: `{command}`")
+    return TokenRefused(what, advice=options.credential.advice("SMTP"))
 
 
 def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> None:

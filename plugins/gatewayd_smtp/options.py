@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from gatewayd import Forwarder, Secret, Server
+from gatewayd import Forwarder, Secret, Server, TokenSource
 
 if TYPE_CHECKING:
     from typing import Self
@@ -24,6 +24,11 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
         None, description="Name to log in with; without it mail is handed over with no log-in.", min_length=1, max_length=1000
     )
     password: Secret | None = Field(None, description="Password to log in with, as a reference; goes with `username`.")
+    credential: TokenSource | None = Field(
+        None,
+        description="What gets an access token to log in with, in place of a password: the name of one of `credentials` in "
+        "`gatewayd.yaml`, or its `kind` and fields; goes with `username`.",
+    )
     hello: str | None = Field(
         None,
         description="Name that we greet the server with (EHLO); by default our own address on the connection.",
@@ -40,9 +45,12 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
-        if (self.username is None) != (self.password is None):
+        if self.password is not None and self.credential is not None:
+            raise ValueError("expected either 'password' or 'credential', found both")
+        if (self.username is None) != (self.password is None and self.credential is None):
             raise ValueError(
-                "username and password go together; expected both, or neither for a server that takes mail without a log-in"
+                "username goes with a password or credential; "
+                "expected both, or neither for a server that takes mail without a log-in"
             )
         return self
 

@@ -64,6 +64,7 @@ def _idle(words: bytes) -> None:
 class _Wire:
     where = "pop.example.com:110"
     secrets = ("correct horse",)
+    credential = None
 
 
 def _folder_names(words: bytes) -> None:

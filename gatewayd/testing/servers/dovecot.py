@@ -1,4 +1,4 @@
-"""A real Dovecot for tests, 2.3 or 2.4: IMAP and POP3, plain, STARTTLS and TLS with a private CA, on private ports.
+"""A real Dovecot for tests, 2.3 or 2.4: IMAP, POP3 and submission, plain, STARTTLS and TLS with a private CA, on private ports.
 
 It runs as root (mail then belongs to nobody) and as an ordinary user. It keeps everything in a temporary folder; nothing
 outside of it is read or changed.
@@ -11,7 +11,6 @@ import hashlib
 import imaplib
 import itertools
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,57 +18,48 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trustme
 
-from gatewayd.testing.servers.dovecot_config import NOBODY, command, configuration
+from gatewayd.testing.servers.dovecot_config import AUDIENCE, ISSUER, NOBODY, command, configuration
+from gatewayd.testing.servers.mailboxes import modified_utf7, read_raw, read_snapshot
 from gatewayd.testing.servers.proxy import free_ports
+from gatewayd.testing.servers.tokens import TokenSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from typing import Self
 
-__all__ = ["Dovecot", "Snapshot", "modified_utf7"]
+    from gatewayd.testing.servers.mailboxes import Snapshot
+
+__all__ = ["Dovecot"]
 
 _START_SECONDS = 120.0
-_UTF7_RUN = re.compile(r"[^\x20-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What a mailbox looks like from outside. Two equal snapshots: nothing was changed in between."""
-
-    uidvalidity: int
-    highestmodseq: int
-    #: UID, flags (sorted) and RFC822.SIZE of each message, by UID.
-    messages: tuple[tuple[int, tuple[str, ...], int], ...]
-
-    @property
-    def uids(self) -> tuple[int, ...]:
-        """The UIDs, ascending."""
-        return tuple(uid for uid, _flags, _size in self.messages)
 
 
 class Dovecot:
     """One Dovecot. Use it as a context manager; ``settings`` override top-level settings, such as ``ssl="no"``.
 
     Beyond a hundred IMAP sessions at once it must be told how many. Those have no inotify: see ``mailbox_idle_check_interval``.
+    With ``tokens`` it takes access tokens, too, for any user: see ``token``. With ``relay``, the port of an SMTP server on this
+    machine, it takes mail by submission and hands it on to that; it needs the package dovecot-submissiond.
     Raises RuntimeError where Dovecot is missing or does not start: its tests fail then, they are never skipped.
     """
 
     host = "localhost"
 
-    def __init__(self, *, sessions: int = 0, **settings: str) -> None:
+    def __init__(self, *, sessions: int = 0, tokens: bool = False, relay: int = 0, **settings: str) -> None:
         binary = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if binary is None:
             raise RuntimeError("Dovecot is missing; install it: apt-get install dovecot-imapd dovecot-pop3d")
         self._binary = binary
         self._settings = settings
         self._sessions = sessions
+        self._tokens = TokenSigner() if tokens else None
+        self._relay = relay
         self._count = itertools.count(1)
         self._passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -117,6 +107,20 @@ class Dovecot:
         os.utime(replacement, (stamp, stamp))
         replacement.replace(replacement.with_name(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()))
         self.password_file(name).write_text(password)
+
+    def token(self, user: str, *, lasts: float = 3600.0, size: int = 2000, **claims: object) -> str:
+        """Return a new access token for the mailbox ``user``, of about ``size`` characters, that ends in so many seconds.
+
+        ``claims`` are added to it, or replace ours. Only where the server takes ``tokens``.
+        """
+        assert self._tokens, "the server takes no tokens"  # noqa: S101  a test's helper
+        return self._tokens.token({"sub": user, "upn": user, "aud": AUDIENCE, "iss": ISSUER, **claims}, lasts=lasts, size=size)
+
+    def kick(self, user: str) -> None:
+        """End all sessions of a user; the server says goodbye (BYE)."""
+        doveadm = shutil.which("doveadm") or "/usr/bin/doveadm"
+        command = [doveadm, "-c", str(self.folder / "dovecot.conf"), "kick", user]
+        subprocess.run(command, capture_output=True, check=True, timeout=120)  # noqa: S603  our own command
 
     def password_file(self, name: str) -> Path:
         """Return the file that holds the user's password, for a ``!file`` reference."""
@@ -173,24 +177,12 @@ class Dovecot:
     def snapshot(self, user: str, folder: str = "INBOX") -> Snapshot:
         """Read a folder's numbers, flags and sizes from outside, without changing any of them."""
         with self.client(user) as imap:
-            # Asking for HIGHESTMODSEQ turns mod-sequences on (RFC 7162 section 3.1), which an EXAMINE alone does not.
-            status = imap.status(_quoted(folder), "(UIDVALIDITY HIGHESTMODSEQ)")[1][0] or b""
-            _examine(imap, folder)
-            answers = imap.uid("FETCH", "1:*", "(UID FLAGS RFC822.SIZE)")[1]
-        messages = []
-        for answer in filter(None, answers):
-            flags = re.search(rb"FLAGS \(([^)]*)\)", answer)
-            assert flags, answer  # noqa: S101  a test's helper
-            messages.append((_number("UID", answer), tuple(sorted(flags[1].decode().split())), _number("RFC822.SIZE", answer)))
-        uidvalidity, modseq = (_number(name, status) for name in ("UIDVALIDITY", "HIGHESTMODSEQ"))
-        return Snapshot(uidvalidity=uidvalidity, highestmodseq=modseq, messages=tuple(sorted(messages)))
+            return read_snapshot(imap, folder)
 
     def raw(self, user: str, folder: str = "INBOX") -> dict[int, bytes]:
         """Return the bytes of every message as the server gives them, by UID. Marks nothing seen."""
         with self.client(user) as imap:
-            _examine(imap, folder)
-            answers = imap.uid("FETCH", "1:*", "(UID BODY.PEEK[])")[1]
-        return {_number("UID", answer[0]): answer[1] for answer in answers if isinstance(answer, tuple)}
+            return read_raw(imap, folder)
 
     @contextmanager
     def client(self, user: str) -> Iterator[imaplib.IMAP4]:
@@ -209,6 +201,8 @@ class Dovecot:
         for name in ("run", "users"):
             # Processes of several users look into them, whatever mask a test has set.
             (self.folder / name).chmod(0o755)
+        if self._tokens:
+            self._tokens.write_keys(self.folder / "keys")
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         authority.issue_cert(self.host, "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")
@@ -216,10 +210,17 @@ class Dovecot:
     def _start(self) -> None:
         # A port that was free a moment ago may be taken by now: then once more with others.
         for attempt in itertools.count(1):
-            self.ports = dict(zip(("imap", "imaps", "pop3", "pop3s"), free_ports(4), strict=True))
+            self.ports = dict(zip(("imap", "imaps", "pop3", "pop3s", "submission"), free_ports(5), strict=True))
             config = self.folder / "dovecot.conf"
             config.write_text(
-                configuration(self._binary, self.folder, ports=self.ports, sessions=self._sessions, settings=self._settings)
+                configuration(
+                    self._binary,
+                    self.folder,
+                    ports=self.ports,
+                    sessions=self._sessions,
+                    relay=self._relay,
+                    settings=self._settings,
+                )
             )
             output = (self.folder / "output").open("wb")
             with output:
@@ -266,30 +267,3 @@ class Dovecot:
         for pattern in patterns:
             for file in box.glob(pattern):
                 file.unlink(missing_ok=True)
-
-
-def modified_utf7(name: str) -> str:
-    """Return a folder's name as IMAP4rev1 writes it (RFC 3501 section 5.1.3)."""
-
-    def encoded(run: re.Match[str]) -> str:
-        text = base64.b64encode(run[0].encode("utf-16-be")).decode().rstrip("=").replace("/", ",")
-        return f"&{text}-"
-
-    return _UTF7_RUN.sub(encoded, name.replace("&", "&-"))
-
-
-def _quoted(folder: str) -> str:
-    escaped = modified_utf7(folder).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _examine(imap: imaplib.IMAP4, folder: str) -> None:
-    if imap.select(_quoted(folder), readonly=True)[0] != "OK":
-        raise RuntimeError(f"there is no folder {folder!r}")
-
-
-def _number(name: str, answer: bytes) -> int:
-    found = re.search(rb"\b%b (\d+)" % name.encode(), answer)
-    if found is None:
-        raise RuntimeError(f"no {name} in {answer!r}")
-    return int(found[1])

@@ -16,31 +16,49 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NOBODY", "command", "configuration"]
+__all__ = ["AUDIENCE", "ISSUER", "NOBODY", "command", "configuration"]
 
 #: Who owns the mail if the server is started by root.
 NOBODY = 65534
+
+#: For whom an access token is, and who gave it.
+AUDIENCE, ISSUER = "https://mail.example", "https://login.example/tenant"
 
 #: How many files a process of the server may have open, where the system allows that many.
 _OPEN_FILES = 20_000
 
 _HERE = Path(__file__).parent
 #: The first version of a language, and its file.
-_LANGUAGES = {(2, 3): "dovecot-2.3.conf", (2, 4): "dovecot-2.4.conf"}
+_LANGUAGES = {(2, 3): "dovecot-2.3", (2, 4): "dovecot-2.4"}
+#: What Dovecot 2.3 has in a file of its own.
+_OAUTH2 = """\
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = upn
+issuers = {issuer}
+client_id = {audience}
+"""
 
 
-def configuration(binary: str, folder: Path, *, ports: Mapping[str, int], sessions: int, settings: Mapping[str, str]) -> str:
+def configuration(
+    binary: str, folder: Path, *, ports: Mapping[str, int], sessions: int, relay: int, settings: Mapping[str, str]
+) -> str:
     """Return the text of a ``dovecot.conf`` for a server that keeps everything in ``folder``.
 
-    ``sessions`` is how many IMAP sessions at once there may be, beyond a hundred. ``settings`` are top-level settings that
-    override ours. Raises RuntimeError where the installed version can't be asked, or is older than 2.3.
+    ``sessions`` is how many IMAP sessions at once there may be, beyond a hundred. ``relay`` is the port of an SMTP server that gets
+    what is submitted; 0: there is no submission. Access tokens are taken if ``folder`` has ``keys``. ``settings`` are top-level
+    settings that override ours. Raises RuntimeError where the installed version can't be asked, or is older than 2.3.
     """
     root = os.geteuid() == 0
     uid, gid = (NOBODY, NOBODY) if root else (os.getuid(), os.getgid())
     values: dict[str, str | int] = {"folder": str(folder), "ssl": settings.get("ssl", "yes"), "uid": uid, "gid": gid}
     # A session is a process, and each is a client of several others.
     values |= {"processes": 100 + sessions, "clients": 1000 + 4 * sessions}
-    text = Template(_language(_version(binary)).read_text()).substitute(values, **ports)
+    values |= {"relay": relay, "issuer": ISSUER, "audience": AUDIENCE}
+    parts = ["", *(["-tokens"] if (folder / "keys").exists() else []), *(["-submission"] if relay else [])]
+    language = _language(_version(binary))
+    text = "".join(Template((_HERE / f"{language}{part}.conf").read_text()).substitute(values, **ports) for part in parts)
+    (folder / "oauth2.conf").write_text(_OAUTH2.format(folder=folder, issuer=ISSUER, audience=AUDIENCE))
     if not root:
         user, group = getpass.getuser(), grp.getgrgid(gid).gr_name
         text += f"default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}\n"
@@ -57,11 +75,11 @@ def command(binary: str, config: Path) -> list[str]:
     return ["sh", "-c", f'ulimit -S -n {files}; exec "$@"', "sh", binary, "-F", "-c", str(config)]
 
 
-def _language(version: tuple[int, int]) -> Path:
+def _language(version: tuple[int, int]) -> str:
     known = [first for first in _LANGUAGES if first <= version]
     if not known:
         raise RuntimeError(f"Dovecot {version[0]}.{version[1]} is too old; expected 2.3 or newer")
-    return _HERE / _LANGUAGES[max(known)]
+    return _LANGUAGES[max(known)]
 
 
 @functools.cache

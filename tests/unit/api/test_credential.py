@@ -91,6 +91,14 @@ def test_each_user_and_resource_has_a_token_unless_one_serves_all(authority: Aut
     assert authority.asked[3:] == [("", "")]
 
 
+def test_two_hundred_accounts_of_one_app_ask_for_one_token(authority: Authority) -> None:
+    authority.delay = 0.05
+    accounts = [source(authority, App) for _ in range(200)]
+    with ThreadPoolExecutor(20) as pool:
+        assert {*pool.map(lambda number: accounts[number].token(f"user{number}"), range(200))} == {"token 1"}
+    assert authority.asked == [("", "")]
+
+
 def test_a_token_is_renewed_before_it_ends(authority: Authority) -> None:
     authority.lasts = 0.0
     one = source(authority)

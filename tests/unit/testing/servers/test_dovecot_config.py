@@ -13,14 +13,14 @@ from gatewayd.testing.servers.dovecot_config import command, configuration
 if TYPE_CHECKING:
     from pathlib import Path
 
-PORTS = {"imap": 1143, "imaps": 1993, "pop3": 1110, "pop3s": 1995}
+PORTS = {"imap": 1143, "imaps": 1993, "pop3": 1110, "pop3s": 1995, "submission": 1587}
 
 
-def configured(folder: Path, says: str, **settings: str) -> str:
+def configured(folder: Path, says: str, relay: int = 0, **settings: str) -> str:
     binary = folder / "dovecot"
     binary.write_text(f"#!/bin/sh\necho '{says}'\n")
     binary.chmod(0o755)
-    return configuration(str(binary), folder, ports=PORTS, sessions=0, settings=settings)
+    return configuration(str(binary), folder, ports=PORTS, sessions=0, relay=relay, settings=settings)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,18 @@ def test_each_version_gets_its_language(tmp_path: Path, says: str, first: bool, 
     text = configured(tmp_path, says)
     assert ("dovecot_config_version = " in text) is first
     assert ("passdb passwd-file {" in text) is later
+    assert "$" not in text
+
+
+@pytest.mark.parametrize(("says", "section"), [("2.3.19.1", "  driver = oauth2\n"), ("2.4.1", "oauth2_local_validation {\n")])
+def test_tokens_and_submission_are_there_where_they_are_wanted(tmp_path: Path, says: str, section: str) -> None:
+    plain = configured(tmp_path, says)
+    assert "oauth" not in plain
+    assert "submission-login" not in plain
+    (tmp_path / "keys").mkdir()
+    text = configured(tmp_path, says, relay=2525)
+    assert section in text
+    assert "submission_relay_port = 2525\n" in text
     assert "$" not in text
 
 
