@@ -24,7 +24,7 @@ from gatewayd_google.options import GoogleOptions
 from tests.plugins.webhook_site import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 USER = "sales@example.com"
@@ -34,6 +34,8 @@ ALL_MAIL = "https://mail.google.com/"
 CLIENT = "1234567890-abc.apps.googleusercontent.com"
 CLIENT_SECRET = "GOCSPX-secret~of+the.client"
 REFRESH_TOKEN = "1//0refresh-token-of-the-user"
+#: What a user's consent gives, and where the browser ends then.
+CODE, REDIRECT = "4/0code", "http://127.0.0.1:1"
 AUDIENCE = "https://oauth2.googleapis.com/token"
 #: How many seconds off an assertion's time may be.
 _SLACK = 300
@@ -83,6 +85,8 @@ class GoogleSite:
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     #: A field of the form that it repeats in a refusal, and where there.
     repeats: tuple[str, str] | None = None
+    #: Makes the token of a user; by default none that a mail server would take.
+    mint: Callable[[str], str] | None = None
     given: list[str] = field(default_factory=list)
 
     def answer(self, form: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -92,13 +96,15 @@ class GoogleSite:
         if self.repeats:
             name, place = self.repeats
             return 400, {}, json.dumps({"error": "invalid_grant", place: form[name]}).encode()
-        flow = self._assertion if form["grant_type"].endswith("jwt-bearer") else self._refresh
-        wrong = flow(form)
+        flows = {"refresh_token": self._refresh, "authorization_code": self._code}
+        wrong = flows.get(form["grant_type"], self._assertion)(form)
         if wrong:
             status, error, words = wrong
             return status, {}, json.dumps({"error": error, "error_description": words}).encode()
-        self.given.append(f"ya29.token-{len(self.given) + 1}")
+        number = len(self.given) + 1
+        self.given.append(self.mint(self.claims[-1]["sub"]) if self.mint else f"ya29.token-{number}")
         body = {"access_token": self.given[-1], "expires_in": 3599, "scope": ALL_MAIL, "token_type": "Bearer"}
+        body |= {"refresh_token": REFRESH_TOKEN} if form["grant_type"] == "authorization_code" else {}
         return 200, {}, json.dumps(body).encode()
 
     def _assertion(self, form: dict[str, str]) -> tuple[int, str, str] | None:  # noqa: PLR0911  one line for each refusal
@@ -130,6 +136,11 @@ class GoogleSite:
         if form["refresh_token"] != REFRESH_TOKEN:
             return 400, "invalid_grant", "Bad Request"
         return None
+
+    def _code(self, form: dict[str, str]) -> tuple[int, str, str] | None:
+        if (form["client_id"], form["client_secret"]) != (CLIENT, CLIENT_SECRET):
+            return 401, "invalid_client", "Unauthorized"
+        return None if (form["code"], form["redirect_uri"]) == (CODE, REDIRECT) else (400, "invalid_grant", "Bad Request")
 
 
 def _decoded(part: str) -> bytes:
