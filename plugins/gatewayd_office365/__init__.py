@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 from gatewayd import hookimpl
 from gatewayd_office365.credential import Office365Credential
+from gatewayd_office365.transport import Office365
 
 if TYPE_CHECKING:
-    from gatewayd import Credential
+    from gatewayd import Credential, Transport
 
-__all__ = ["gatewayd_credentials"]
+__all__ = ["gatewayd_credentials", "gatewayd_transports"]
 
 
 @hookimpl
 def gatewayd_credentials() -> list[type[Credential]]:
     """See ``gatewayd.api.hookspecs``."""
     return [Office365Credential]
+
+
+@hookimpl
+def gatewayd_transports() -> list[type[Transport]]:
+    """See ``gatewayd.api.hookspecs``."""
+    return [Office365]

@@ -101,7 +101,8 @@ class GraphClient:
         self._http = HttpClient(self._pool)
         self._pace = pace_of(options.graph, options.app)
         self._path = f"{urlsplit(options.graph).path}/users/{quote(options.mailbox, safe='')}"
-        self._aborted = False
+        #: No request begins any more.
+        self.is_aborted = False
         #: How many bytes of bodies came.
         self.came = 0
 
@@ -119,9 +120,9 @@ class GraphClient:
         """Return the target that a link in an answer leads to. Raises TransientError if that is not on the server of ``graph``."""
         return self._pool.target(url)
 
-    def log_in(self) -> None:
-        """Get an access token, unless there is one. Raises AuthError or TransientError."""
-        self._token("")
+    def token(self, refused: str = "") -> str:
+        """Return an access token, another one than is ``refused``. Raises AuthError or TransientError."""
+        return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
 
     def request(self, asked: GraphRequest) -> GraphAnswer:
         """Make a request and return its answer, also a refusal. See ``stream``."""
@@ -140,9 +141,9 @@ class GraphClient:
         """
         refused, tries = "", 0
         while True:
-            token, tries = self._token(refused), tries + 1
+            token, tries = self.token(refused), tries + 1
             with (
-                self._pace.turn(self._options.mailbox, urgent=asked.urgent, stopped=lambda: self._aborted) as turn,
+                self._pace.turn(self._options.mailbox, urgent=asked.urgent, stopped=lambda: self.is_aborted) as turn,
                 self._sent(asked, token) as sent,
             ):
                 stream = self._read(sent, asked)
@@ -154,14 +155,11 @@ class GraphClient:
 
     def abort(self) -> None:
         """Break off the request under way, and let none begin; from any thread. Never raises."""
-        self._aborted = True
+        self.is_aborted = True
         self._http.abort()
         self._pace.wake()
 
     # --- one request --------------------------------------------------------------------------------------------------
-
-    def _token(self, refused: str) -> str:
-        return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
 
     def _sent(self, asked: GraphRequest, token: str) -> AbstractContextManager[HttpStream]:
         content = asked.content

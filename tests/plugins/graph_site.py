@@ -7,12 +7,17 @@ import itertools
 from typing import TYPE_CHECKING
 
 from gatewayd import Secret
+from gatewayd.testing.contracts.transport import Site
 from gatewayd_office365.options import Office365Options
+from gatewayd_office365.transport import Office365
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from gatewayd import Listed
     from gatewayd.testing.graph import EntraApp, Graph
+    from gatewayd_office365.transport import Office365Session
 
 _numbers = itertools.count()
 
@@ -42,6 +47,52 @@ def new_address() -> str:
     return f"box{next(_numbers)}@acme.example"
 
 
-def options(graph: Graph, mailbox: str, app: EntraApp | None = None, **changed: object) -> Office365Options:
+def options(server: Graph, mailbox: str, app: EntraApp | None = None, /, **changed: object) -> Office365Options:
     """Return the options of an account; ``changed`` replaces fields."""
-    return Office365Options.model_validate({**fields(graph, app), "graph": graph.base, "mailbox": mailbox, **changed})
+    return Office365Options.model_validate({**fields(server, app), "graph": server.base, "mailbox": mailbox, **changed})
+
+
+class GraphSite(Site):
+    """A new mailbox of the stand-in, whose folder is the inbox."""
+
+    def __init__(self, graph: Graph, *, language: str = "en") -> None:
+        self.graph = graph
+        self.mailbox = graph.add_mailbox(new_address(), language=language)
+        self.host, self.port = graph.host, graph.port
+
+    def options(self, **changed: object) -> Office365Options:
+        """Return the options of an account for the mailbox; ``port`` is that of a proxy before both services."""
+        if port := changed.pop("port", None):
+            address = f"https://{self.host}:{port}"
+            self.graph.tokens.audiences.add(address)
+            changed = {"authority": address, "graph": f"{address}/v1.0", **changed}
+        return options(self.graph, self.mailbox.id, None, **changed)
+
+    def transport(self, **fields: object) -> Office365:
+        return Office365(self.options(**fields), account="reservations")
+
+    def deliver(self, messages: Sequence[bytes]) -> None:
+        for each in messages:
+            self.mailbox.deliver(each)
+
+    def raw(self) -> Sequence[bytes]:
+        return [one.mime for one in self.mailbox.messages()]
+
+    def state(self) -> object:
+        folders = [one for one in self.mailbox.folders.values() if one.well_known]
+        return [
+            (one.id, message.immutable_id, message.version, message.is_read) for one in folders for message in one.messages.values()
+        ]
+
+    def remove(self, position: int) -> None:
+        self.mailbox.delete(self.mailbox.messages()[position])
+
+
+def keys(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> list[Listed]:
+    """Return all that a listing has."""
+    return [one for page in session.listing(folder, cursor) for one in page.keys]
+
+
+def last_cursor(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> str:
+    """Return the cursor behind a listing."""
+    return list(session.listing(folder, cursor))[-1].cursor

@@ -135,6 +135,8 @@ class GraphService:
         if len(request.body) > _MAX_REQUEST:
             raise ODataError(413, "ErrorMessageSizeExceeded", "The maximum request length supported is 4MB.")
         handler, ids = self._routes.find(request.method, parts[2:])
+        # As the client has reached it: by a proxy on another port, perhaps.
+        base = f"https://{request.headers.get('host', '')}/{VERSION}"
         call = GraphCall(
             request=request,
             token=token,
@@ -143,8 +145,8 @@ class GraphService:
             query=query,
             prefer=preferences(request.headers.get("prefer", "")),
             knobs=self.knobs,
-            base=self.base,
-            link_base=f"{self.elsewhere}/{VERSION}" if self.knobs.foreign_links else self.base,
+            base=base,
+            link_base=f"{self.elsewhere}/{VERSION}" if self.knobs.foreign_links else base,
             elsewhere=self.elsewhere,
             post=self.post,
         )

@@ -1,0 +1,142 @@
+"""List a folder by delta queries: all that is in it, then what came since, with a link of Graph as the cursor.
+
+A link may die at any time (410): then the folder is listed from its beginning. Its messages have their ids as before, so nothing
+was renumbered, unless the folder itself is another one by now.
+
+With immutable ids, a message that leaves a folder and comes back between two rounds is told as removed, and never again as
+there. So about once an hour a listing has all that arrived lately.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from gatewayd import Page, TransientError, moment
+from gatewayd_office365.cursor import Cursor
+from gatewayd_office365.delta import PROPERTIES, LinkDied, listed_of, objects_of, steps
+from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.json_objects import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd import Listed
+    from gatewayd_office365.delta import Step
+    from gatewayd_office365.folders import FolderFinder, MailFolder
+    from gatewayd_office365.graph import GraphClient
+
+__all__ = ["FolderListing"]
+
+#: How many messages a page of ours may have.
+_PAGE = 1_000
+#: How often a listing may begin anew because a link died.
+_ANEW = 3
+#: Every so many seconds what arrived lately is listed, with what arrived up to a day before the last time.
+_COMPARE, _BEFORE = 3600, 86400
+#: How many pages of what arrived lately are asked for, of how many messages.
+_LATELY, _ON_A_PAGE = 200, 500
+
+
+class FolderListing:
+    """Lists one folder, once."""
+
+    def __init__(self, graph: GraphClient, finder: FolderFinder, *, mailbox: str, folder: str) -> None:
+        self._graph = graph
+        self._finder = finder
+        self._mailbox = mailbox
+        self._folder = folder
+
+    def pages(self, text: str | None) -> Iterator[Page]:
+        """Yield the pages behind a cursor; see ``Session.listing``."""
+        before = Cursor.parse(text)
+        if before is not None and before.mailbox == self._mailbox:
+            try:
+                yield from self._behind(before, str(text))
+            except LinkDied:
+                pass
+            else:
+                return
+        known = before.folder if before else ""
+        for _ in range(_ANEW):
+            found = self._finder.find(self._folder)
+            try:
+                yield from self._whole(found, others_gone=known not in {"", found.id})
+            except LinkDied:
+                known = found.id
+            else:
+                return
+        raise TransientError(f"{self._graph.where}: Microsoft Graph forgets each time where the listing of the folder is")
+
+    def _whole(self, found: MailFolder, *, others_gone: bool) -> Iterator[Page]:
+        target = self._graph.path("mailFolders", found.id, "messages", "delta", query=PROPERTIES)
+        first = Cursor(mailbox=self._mailbox, folder=found.id, link=target, compared=int(time.time()))
+        for step in steps(self._graph, first, first=True):
+            exists = self._exists(found) if step.ends else None
+            yield from _pages(step, others_gone=others_gone, exists=exists)
+            others_gone = False
+
+    def _exists(self, found: MailFolder) -> int | None:
+        """Return how many messages must have been listed: mail may come and go meanwhile, so the lower of two counts."""
+        counts = [count for count in (found.total, self._finder.count(found.id)) if count is not None]
+        return min(counts, default=None)
+
+    def _behind(self, before: Cursor, text: str) -> Iterator[Page]:
+        self._finder.learn(self._folder, before.folder)
+        now = int(time.time())
+        if before.backlog_until or now - before.compared < _COMPARE:
+            for step in steps(self._graph, before, first=False):
+                # A round that brought nothing leaves its link as good as it was: the store has nothing to write.
+                quiet = step.ends and not step.values and not before.backlog_until and step.before == before
+                yield from [Page(keys=(), cursor=text)] if quiet else _pages(step)
+            return
+        last = before
+        for step in steps(self._graph, before, first=False):
+            last = step.behind
+            yield from _pages(step)
+        yield from self._lately(last, now)
+
+    def _lately(self, cursor: Cursor, now: int) -> Iterator[Page]:
+        since = moment(datetime.fromtimestamp(max(0, min(cursor.compared, now) - _BEFORE), UTC))
+        query = f"{PROPERTIES}&$top={_ON_A_PAGE}&$filter={quote(f'receivedDateTime ge {since}')}"
+        target = self._graph.path("mailFolders", cursor.folder, "messages", query=query)
+        for number in range(_LATELY):
+            data = self._graph.request(GraphRequest(what="what arrived lately", target=target)).checked().data
+            link = text_of(data, "@odata.nextLink")
+            ends = not link or number + 1 == _LATELY
+            keys = {one.key: one for one in map(listed_of, objects_of(data)) if one is not None}
+            yield from _parts([*keys.values()], cursor, replace(cursor, compared=now) if ends else cursor)
+            if ends:
+                return
+            target = self._graph.link(link)
+
+
+def _parts(keys: Sequence[Listed], before: Cursor, behind: Cursor) -> Iterator[Page]:
+    """Yield messages that are no backlog as pages; the last one has the cursor ``behind``."""
+    for start in range(0, len(keys) or 1, _PAGE):
+        ends = start + _PAGE >= len(keys)
+        yield Page(keys=tuple(keys[start : start + _PAGE]), cursor=str(behind if ends else before))
+
+
+def _pages(step: Step, *, others_gone: bool = False, exists: int | None = None) -> Iterator[Page]:
+    """Yield a page of Graph as pages of ours: backlog, then what arrived after the listing had begun."""
+    messages, until = step.messages(), step.before.backlog_until
+    new = [one for one in messages if not until or (one.arrival is not None and one.arrival.timestamp() > until)]
+    old = [one for one in messages if one not in new] if until else []
+    behind = str(step.behind)
+    groups = [old[start : start + _PAGE] for start in range(0, len(old), _PAGE)]
+    if new or not groups:
+        groups += [new[start : start + _PAGE] for start in range(0, len(new) or 1, _PAGE)]
+    for number, keys in enumerate(groups):
+        ends = number + 1 == len(groups)
+        backlog = bool(until) and not (keys and keys[0] in new)
+        yield Page(
+            keys=tuple(keys),
+            cursor=behind if ends else str(step.before),
+            backlog=backlog,
+            others_gone=others_gone and not number,
+            exists=exists if ends else None,
+        )

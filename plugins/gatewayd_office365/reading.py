@@ -1,0 +1,131 @@
+"""Read single messages: whether they are in a folder, their headers, and their MIME.
+
+Exchange makes the MIME anew from what it keeps, and tells no size of it ("Get MIME content from a message").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import AnswerLost, Failed, Gone, TooLarge
+from gatewayd_office365.delta import PROPERTIES, listed_of, objects_of
+from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.json_objects import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd import Fetched, Listed, Spool
+    from gatewayd_office365.graph import GraphClient
+    from gatewayd_office365.graph_faults import GraphAnswer
+
+__all__ = ["headers", "is_gone", "looked_up", "mime"]
+
+#: So many keys are looked up one by one; of more, most are found among the folder's newest messages, 1,000 at a time.
+_FEW, _ON_A_PAGE, _PAGES = 10, 1_000, 20
+#: How much of a message is read to find the end of its headers, and how much more to keep the connection.
+_HEADER, _REST = 1 << 20, 1 << 17
+#: After so many messages one after the other that were cut off, the connection is at fault and no message is.
+_CUT = 5
+_NOT_FOUND, _BAD, _FORBIDDEN = 404, 400, 403
+#: Statuses that are about one message.
+_OF_ONE = frozenset({_BAD, _NOT_FOUND, 405, 409, 410, 413, 422, 500})
+
+
+def is_gone(answer: GraphAnswer) -> bool:
+    """Whether an answer says that there is no such message, or that its id can't be one."""
+    return (answer.status == _NOT_FOUND and answer.code in {"erroritemnotfound", ""}) or answer.code == "errorinvalididmalformed"
+
+
+def looked_up(graph: GraphClient, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+    """Yield those of ``keys`` that are in the folder with this id."""
+    left = set(keys)
+    if len(left) > _FEW:
+        for one in _newest(graph, folder):
+            if one.key in left:
+                left.discard(one.key)
+                yield one
+            if not left:
+                return
+    # Whatever a list lacks is asked for by its id: pages shift while mail comes and goes.
+    for key in [key for key in keys if key in left]:
+        target = graph.path("messages", key, query=f"{PROPERTIES},parentFolderId")
+        answer = graph.request(GraphRequest(what="the message", target=target))
+        if is_gone(answer):
+            continue
+        data = answer.checked().data
+        found = listed_of(data)
+        if found is not None and found.key == key and text_of(data, "parentFolderId") == folder:
+            yield found
+
+
+def _newest(graph: GraphClient, folder: str) -> Iterator[Listed]:
+    target = graph.path("mailFolders", folder, "messages", query=f"{PROPERTIES}&$top={_ON_A_PAGE}")
+    for _ in range(_PAGES):
+        answer = graph.request(GraphRequest(what="the list of messages", target=target))
+        if not answer.is_good:
+            # One message that Exchange can't show spoils a page. Each is asked for by its id then.
+            return
+        yield from (one for one in map(listed_of, objects_of(answer.data)) if one is not None)
+        link = text_of(answer.data, "@odata.nextLink")
+        if not link:
+            return
+        target = graph.link(link)
+
+
+def headers(graph: GraphClient, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield key and header block of the messages that can be had: the beginning of their MIME."""
+    for key in keys:
+        asked = GraphRequest(what="the headers of a message", target=graph.path("messages", key, "$value"), limit=1 << 40)
+        with graph.stream(asked) as stream:
+            if stream.refusal is None:
+                yield key, _head(stream.pieces)
+            elif stream.refusal.status not in _OF_ONE:
+                raise stream.refusal.error
+
+
+def _head(pieces: Iterator[bytes]) -> bytes:
+    block, end, rest = bytearray(), -1, 0
+    for piece in pieces:
+        if end < 0:
+            block += piece
+            ends = [at + len(mark) for mark in (b"\r\n\r\n", b"\n\n") if (at := block.find(mark)) >= 0]
+            end = 1 if block.startswith((b"\n", b"\r\n")) else min(ends, default=-1)
+        else:
+            rest += len(piece)
+        if rest > _REST or len(block) > _HEADER:
+            break
+    return bytes(block[:end] if end >= 0 else block[:_HEADER])
+
+
+def mime(graph: GraphClient, listed: Sequence[Listed], spool: Spool, *, urgent: bool) -> Iterator[Fetched]:
+    """Fetch messages whole into the spool, one after the other; see ``Session.fetch``."""
+    cut = 0
+    for one in listed:
+        try:
+            yield _fetched(graph, one, spool, urgent=urgent)
+            cut = 0
+        except AnswerLost as lost:
+            cut += 1
+            if cut >= _CUT or lost.status is None or graph.is_aborted:
+                raise
+            yield Failed(key=one.key, cause=lost.message)
+
+
+def _fetched(graph: GraphClient, one: Listed, spool: Spool, *, urgent: bool) -> Fetched:
+    # Below a folder, Exchange answers this with 405.
+    target = graph.path("messages", one.key, "$value")
+    asked = GraphRequest(what="a message", target=target, limit=spool.allowed(one.key), urgent=urgent, back={500})
+    try:
+        with graph.stream(asked) as stream:
+            if stream.refusal is None:
+                came = spool.put(one.key, stream.pieces)
+                return came if came.source.size else Failed(key=one.key, cause="Exchange sent nothing in its place")
+            refusal = stream.refusal
+    except TooLarge as error:
+        return Failed(key=one.key, cause=error.sentences)
+    if is_gone(refusal):
+        return Gone(key=one.key)
+    if refusal.status in _OF_ONE:
+        return Failed(key=one.key, cause=refusal.error.sentences)
+    raise refusal.error
