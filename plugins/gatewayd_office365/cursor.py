@@ -13,7 +13,7 @@ from gatewayd_office365.json_objects import json_object, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Cursor", "moment_of"]
+__all__ = ["DeltaCursor", "moment_of"]
 
 #: The version of the text.
 _VERSION = "graph1 "
@@ -25,7 +25,7 @@ _LAST_SECOND = 253402300799
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
+class DeltaCursor:
     """Where the listing of a folder goes on."""
 
     #: The mailbox as the config names it: an account may get another one.
@@ -40,7 +40,7 @@ class Cursor:
     compared: int = 0
 
     @classmethod
-    def parse(cls, text: str | None) -> Cursor | None:
+    def parse(cls, text: str | None) -> DeltaCursor | None:
         """Return the cursor that ``str`` gave a text for; None for any other text."""
         if text is None or not text.startswith(_VERSION):
             return None

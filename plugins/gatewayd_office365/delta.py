@@ -18,7 +18,7 @@ from gatewayd_office365.json_objects import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd_office365.cursor import Cursor
+    from gatewayd_office365.cursor import DeltaCursor
     from gatewayd_office365.graph import GraphClient
     from gatewayd_office365.graph_faults import GraphAnswer
 
@@ -47,8 +47,8 @@ class Step:
 
     values: Sequence[Mapping[str, object]]
     #: The cursors before and behind it.
-    before: Cursor
-    behind: Cursor
+    before: DeltaCursor
+    behind: DeltaCursor
     #: It is the round's last one.
     ends: bool
 
@@ -63,7 +63,7 @@ class Step:
         return sorted(there, key=lambda one: one.arrival.timestamp() if one.arrival else 0.0)
 
 
-def steps(graph: GraphClient, cursor: Cursor, *, first: bool) -> Iterator[Step]:
+def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[Step]:
     """Yield the pages of the round that ``cursor`` leads into. ``first``: it is the first page of the folder's first round.
 
     Raises LinkDied, and what the requests raise.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gatewayd import Page, TransientError, moment
-from gatewayd_office365.cursor import Cursor
+from gatewayd_office365.cursor import DeltaCursor
 from gatewayd_office365.delta import PROPERTIES, LinkDied, listed_of, objects_of, steps
 from gatewayd_office365.graph import GraphRequest
 from gatewayd_office365.json_objects import text_of
@@ -52,7 +52,7 @@ class FolderListing:
 
     def pages(self, text: str | None) -> Iterator[Page]:
         """Yield the pages behind a cursor; see ``Session.listing``."""
-        before = Cursor.parse(text)
+        before = DeltaCursor.parse(text)
         if before is not None and before.mailbox == self._mailbox:
             try:
                 yield from self._behind(before, str(text))
@@ -73,7 +73,7 @@ class FolderListing:
 
     def _whole(self, found: MailFolder, *, others_gone: bool) -> Iterator[Page]:
         target = self._graph.path("mailFolders", found.id, "messages", "delta", query=PROPERTIES)
-        first = Cursor(mailbox=self._mailbox, folder=found.id, link=target, compared=int(time.time()))
+        first = DeltaCursor(mailbox=self._mailbox, folder=found.id, link=target, compared=int(time.time()))
         for step in steps(self._graph, first, first=True):
             exists = self._exists(found) if step.ends else None
             yield from _pages(step, others_gone=others_gone, exists=exists)
@@ -84,7 +84,7 @@ class FolderListing:
         counts = [count for count in (found.total, self._finder.count(found.id)) if count is not None]
         return min(counts, default=None)
 
-    def _behind(self, before: Cursor, text: str) -> Iterator[Page]:
+    def _behind(self, before: DeltaCursor, text: str) -> Iterator[Page]:
         self._finder.learn(self._folder, before.folder)
         now = int(time.time())
         if before.backlog_until or now - before.compared < _COMPARE:
@@ -99,7 +99,7 @@ class FolderListing:
             yield from _pages(step)
         yield from self._lately(last, now)
 
-    def _lately(self, cursor: Cursor, now: int) -> Iterator[Page]:
+    def _lately(self, cursor: DeltaCursor, now: int) -> Iterator[Page]:
         since = moment(datetime.fromtimestamp(max(0, min(cursor.compared, now) - _BEFORE), UTC))
         query = f"{PROPERTIES}&$top={_ON_A_PAGE}&$filter={quote(f'receivedDateTime ge {since}')}"
         target = self._graph.path("mailFolders", cursor.folder, "messages", query=query)
@@ -114,7 +114,7 @@ class FolderListing:
             target = self._graph.link(link)
 
 
-def _parts(keys: Sequence[Listed], before: Cursor, behind: Cursor) -> Iterator[Page]:
+def _parts(keys: Sequence[Listed], before: DeltaCursor, behind: DeltaCursor) -> Iterator[Page]:
     """Yield messages that are no backlog as pages; the last one has the cursor ``behind``."""
     for start in range(0, len(keys) or 1, _PAGE):
         ends = start + _PAGE >= len(keys)
