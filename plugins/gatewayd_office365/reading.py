@@ -109,7 +109,7 @@ def mime(graph: GraphClient, listed: Sequence[Listed], spool: Spool, *, urgent: 
             cut += 1
             if cut >= _CUT or lost.status is None or graph.is_aborted:
                 raise
-            yield Failed(key=one.key, cause=lost.message)
+            yield Failed(key=one.key, cause=lost.sentences)
 
 
 def _fetched(graph: GraphClient, one: Listed, spool: Spool, *, urgent: bool) -> Fetched:
