@@ -1,7 +1,6 @@
 """List a folder by delta queries: all that is in it, then what came since, with a link of Graph as the cursor.
 
-A link may die at any time (410): then the folder is listed from its beginning. Its messages have their ids as before, so nothing
-was renumbered, unless the folder itself is another one by now.
+A link may die at any time (410): then the folder is listed from its beginning. Its messages have their ids as before.
 
 With immutable ids, a message that leaves a folder and comes back between two rounds is told as removed, and never again as
 there. So about once an hour a listing has all that arrived lately.
@@ -60,18 +59,19 @@ class FolderListing:
                 pass
             else:
                 return
-        known = before.folder if before else ""
+        others_gone = before is not None
         for _ in range(_ANEW):
-            found = self._finder.find(self._folder)
             try:
-                yield from self._whole(found, others_gone=known not in {"", found.id})
+                for page in self._whole(others_gone=others_gone):
+                    yield page
+                    others_gone = False
             except LinkDied:
-                known = found.id
-            else:
-                return
+                continue
+            return
         raise TransientError(f"{self._graph.where}: Microsoft Graph forgets each time where the listing of the folder is")
 
-    def _whole(self, found: MailFolder, *, others_gone: bool) -> Iterator[Page]:
+    def _whole(self, *, others_gone: bool) -> Iterator[Page]:
+        found = self._finder.find(self._folder)
         target = self._graph.path("mailFolders", found.id, "messages", "delta", query=PROPERTIES)
         first = DeltaCursor(mailbox=self._mailbox, folder=found.id, link=target, compared=int(time.time()))
         for step in steps(self._graph, first, first=True):
