@@ -84,6 +84,10 @@ class GraphCall:
             raise ODataError(400, "BadRequest", "Unable to read JSON request payload.")
         return body
 
+    def parameters(self) -> Json:
+        """Return the parameters of an action, by their names in lower case: documents and SDKs differ in the case."""
+        return {name.lower(): value for name, value in self.json().items()}
+
 
 def _not_found() -> ODataError:
     return ODataError(404, "ErrorItemNotFound", "The specified object was not found in the store.")

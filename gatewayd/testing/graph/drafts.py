@@ -110,7 +110,7 @@ class UploadSessions:
     def create(self, call: GraphCall) -> ServedResponse:
         """Begin an upload of a large file for a draft; the answer has the address for its pieces."""
         call.needs("Mail.ReadWrite")
-        item = call.json().get("AttachmentItem")
+        item = call.parameters().get("attachmentitem")
         size = item.get("size") if isinstance(item, dict) else None
         if not isinstance(size, int) or field_of(item, "attachmentType") != "file" or not field_of(item, "name"):
             raise ODataError(400, "ErrorInvalidRequest", "AttachmentItem needs attachmentType, name and size.")

@@ -97,7 +97,7 @@ def mime_below_folder(call: GraphCall) -> ServedResponse:
 def move_message(call: GraphCall) -> ServedResponse:
     """Move a message into another folder."""
     call.needs("Mail.ReadWrite")
-    moved, target = call.message(), call.mailbox.folder_by_id(str(call.json().get("destinationId", "")))
+    moved, target = call.message(), call.mailbox.folder_by_id(str(call.parameters().get("destinationid", "")))
     if target is None:
         raise ODataError(404, "ErrorItemNotFound", "The specified object was not found in the store.")
     call.mailbox.move_to(moved, target)

@@ -78,8 +78,8 @@ def send_mail(call: GraphCall) -> ServedResponse:
     if call.request.headers.get("content-type", "").startswith("text/plain"):
         message = mailbox.unplaced(mime_body(call), mailbox.folders["sentitems"], is_draft=True)
     else:
-        body = call.json()
-        keeps = body.get("saveToSentItems") is not False
+        body = call.parameters()
+        keeps = body.get("savetosentitems") is not False
         message = mailbox.unplaced(new_mime(mailbox.address), mailbox.folders["sentitems"], is_draft=True)
         written = body.get("message")
         apply(written if isinstance(written, dict) else {}, message)

@@ -159,7 +159,7 @@ def test_a_move_changes_the_id_that_is_not_immutable(client: Client) -> None:
     answer = client.post(f"messages/{before}/move", {"destinationId": "archive"})
     assert answer.status == 201
     assert answer.json["id"] == message.item_id != before
-    answer = client.post(f"messages/{message.immutable_id}/move", {"destinationId": "inbox"}, Prefer=IMMUTABLE)
+    answer = client.post(f"messages/{message.immutable_id}/move", {"DestinationId": "inbox"}, Prefer=IMMUTABLE)
     assert answer.json["id"] == message.immutable_id
     assert client.post(f"messages/{message.immutable_id}/move", {"destinationId": "x"}).code == "ErrorItemNotFound"
 
