@@ -19,7 +19,8 @@ __all__ = ["FaultQueue", "FaultWay", "RequestFault", "Throttling"]
 
 #: How a request fails. ``answer``: a status. ``close``: the connection ends without an answer. ``reset``: the same by TCP reset.
 #: ``stall``: nothing comes until the client goes. ``cut``: half of the answer's body comes, then the connection ends.
-FaultWay = Literal["answer", "close", "reset", "stall", "cut"]
+#: ``freeze``: half of the body comes, then nothing until the client goes.
+FaultWay = Literal["answer", "close", "reset", "stall", "cut", "freeze"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -84,9 +84,10 @@ class ExchangeMailbox:
             self.move_to(message, self.folder(folder))
 
     def delete(self, message: ExchangeMessage) -> None:
-        """Let a person delete it for good, so that nobody can restore it."""
+        """Let a person delete it for good, so that nobody can restore it, if it is still there."""
         with self.lock:
-            self.take_out(message)
+            if message.immutable_id in self._messages:
+                self.take_out(message)
 
     # --- for the endpoints ----------------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ def _looked_up(view: Mapping[str, Callable[[], object]], name: str) -> object:
 
 def _messages(call: GraphCall, messages: Iterable[ExchangeMessage], path: str) -> ServedResponse:
     query = call.query
-    ordered = sorted(messages, key=lambda one: one.received, reverse=query["$orderby"].lower() != "receiveddatetime asc")
+    ordered = _ordered(messages, query["$orderby"])
     if query["$filter"]:
         _check_order(query["$filter"], query["$orderby"])
         fits = matcher(query["$filter"])
@@ -160,6 +160,16 @@ def _messages(call: GraphCall, messages: Iterable[ExchangeMessage], path: str) -
         base=f"{call.link_base}{path}",
         context=f"{call.base}/$metadata#users('{call.mailbox.id}')/messages",
     )
+
+
+def _ordered(messages: Iterable[ExchangeMessage], order: str) -> list[ExchangeMessage]:
+    """Sort messages, by default the newest first."""
+    name, _, direction = (order or "receivedDateTime desc").strip().partition(" ")
+
+    is_descending = direction.strip().lower() == "desc"
+    if name == "receivedDateTime":
+        return sorted(messages, key=lambda one: one.received, reverse=is_descending)
+    return sorted(messages, key=lambda one: str(value_of(one, name)), reverse=is_descending)
 
 
 def _check_order(conditions: str, order: str) -> None:

@@ -145,7 +145,7 @@ class Graph:
         ``headers`` are those of the answer, with underscores for hyphens: ``Retry_After="1"``.
         """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        done = done or way == "cut"
+        done = done or way in {"cut", "freeze"}
         fault = RequestFault(where=where, way=way, status=status, code=code, done=done, times=times, after=after, headers=named)
         self.faults.add(fault)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gatewayd.testing.graph.apps import EntraTenant
-    from gatewayd.testing.graph.faults import FaultWay, RequestFault
+    from gatewayd.testing.graph.faults import RequestFault
     from gatewayd.testing.graph.mailboxes import ExchangeMailbox
     from gatewayd.testing.graph.request_log import LoggedRequest
     from gatewayd.testing.graph.wire import ServedConnection, ServedRequest, ServedResponse
@@ -70,17 +70,27 @@ class GraphService:
         logged = self.log.begin(request)
         try:
             fault = self.faults.take(logged)
+            way = fault.way if fault else "answer"
             response = self._responded(request, logged, fault)
             if self.knobs.delay:
                 connection.wait(self.knobs.delay)
-            if fault is not None and fault.way == "stall":
+            if way == "freeze":
+                connection.send_half(response)
+            if way in {"stall", "freeze"}:
+                # It stays in flight until its client has gone.
                 connection.stall()
-            closed = fault is not None and fault.way in {"stall", "close", "reset"}
         except BaseException:
             self.log.end(logged, 0)
             raise
-        self.log.end(logged, 0 if closed else response.status, _seconds(response.headers.get("Retry-After", "")))
-        _send(connection, response, fault.way if fault else "answer")
+        has_status = way in {"answer", "cut", "freeze"}
+        self.log.end(logged, response.status if has_status else 0, _seconds(response.headers.get("Retry-After", "")))
+        if way == "answer":
+            connection.send(response)
+        elif way == "cut":
+            connection.send_half(response)
+        elif way == "reset":
+            connection.reset()
+        connection.is_open = connection.is_open and way == "answer"
 
     def _responded(self, request: ServedRequest, logged: LoggedRequest, fault: RequestFault | None) -> ServedResponse:
         request_id = new_id()
@@ -88,7 +98,7 @@ class GraphService:
             response = self._answer(request, logged, fault)
         except ODataError as error:
             response = error_answer(error, request_id)
-        response.headers["request-id"] = request_id
+        response.headers |= {"request-id": request_id, "Date": formatdate(usegmt=True)}
         if client_id := request.headers.get("client-request-id"):
             response.headers["client-request-id"] = client_id
         return response
@@ -176,17 +186,6 @@ class GraphService:
             text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise ODataError(404, "MailboxNotEnabledForRESTAPI", text)
         return found
-
-
-def _send(connection: ServedConnection, response: ServedResponse, way: FaultWay) -> None:
-    if way == "answer":
-        connection.send(response)
-    elif way == "cut":
-        connection.cut(response)
-    elif way == "reset":
-        connection.reset()
-    else:
-        connection.is_open = False
 
 
 def _seconds(retry_after: str) -> float:

@@ -89,8 +89,8 @@ class ServedConnection:
         """Send a response whole."""
         self._send(response.encoded())
 
-    def cut(self, response: ServedResponse) -> None:
-        """Send a response up to the middle of its body, and close the connection."""
+    def send_half(self, response: ServedResponse) -> None:
+        """Send a response up to the middle of its body. The connection is of no use afterwards."""
         data = response.encoded()
         head = data.index(b"\r\n\r\n") + 4
         self._send(data[: head + (len(data) - head) // 2])

@@ -61,11 +61,12 @@ def test_mime_and_json_are_cut_off_half_way(client: Client) -> None:
         assert len(caught.value.partial) < 2000
 
 
-def test_a_stalled_request_is_in_flight_until_its_client_goes(client: Client) -> None:
-    client.graph.fail(INBOX, "stall")
+@pytest.mark.parametrize("way", ["stall", "freeze"])
+def test_a_request_without_an_end_is_in_flight_until_its_client_goes(client: Client, way: FaultWay) -> None:
+    client.graph.fail(INBOX, way)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.get, INBOX)
-        until(lambda: client.graph.log.find(INBOX)[-1:] and client.graph.log.find(INBOX)[-1].in_flight == 1)
+        until(lambda: [one.in_flight for one in client.graph.log.find(INBOX)] == [1])
         with Client(client.graph, client.mailbox) as other:
             assert other.log_in().get(INBOX).status == 200
             assert client.graph.log.find(INBOX)[-1].in_flight == 2

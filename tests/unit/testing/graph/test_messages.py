@@ -48,6 +48,8 @@ def test_messages_are_listed_newest_first_and_ten_a_page(client: Client) -> None
     told = [value["internetMessageId"] for page in pages for value in page.values]
     assert told == [f"<{day}@x.example>" for day in range(12, 0, -1)]
     assert "$select=internetMessageId&$skip=10" in pages[0].link
+    assert client.get("mailFolders/inbox/messages?$orderby=receivedDateTime&$top=1").values[0]["subject"] == "Mail 1"
+    assert client.get("mailFolders/inbox/messages?$orderby=subject desc&$top=1").values[0]["subject"] == "Mail 9"
     where = "mailFolders/inbox/messages?$select=receivedDateTime&$top=1000&$filter=receivedDateTime ge 2026-01-11T00:00:00Z"
     assert [value["receivedDateTime"] for value in client.get(where).values] == ["2026-01-12T00:00:00Z", "2026-01-11T00:00:00Z"]
 
