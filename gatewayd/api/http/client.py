@@ -121,8 +121,8 @@ class HttpClient:
         longer while at least 8 KiB a second move (``Connection.step``); all in all at most ``deadline`` seconds.
 
         ``repeat``: whether it may be repeated (see the class), by default where the method is GET, HEAD, PUT or DELETE.
-        Raises AnswerLost if the server may have acted on the request; any other error says that it surely has not: AuthError,
-        TransientError, or ConfigError for an unusable CA file.
+        Raises AnswerLost if the server may have acted on the request, and AuthError, TransientError or (for an unusable CA file)
+        ConfigError if it surely has not.
         """
         exchange = self._answered(
             AskedRequest(

@@ -29,7 +29,7 @@ _SECONDS = re.compile("[0-9]{1,18}")
 class AnswerLost(TransientError):
     """Something of a request was sent, and no whole answer came: the server may have acted on it.
 
-    Every other error of a request says that nothing of it was sent, so that the server surely has not.
+    Any other error before the answer's head says that nothing was sent, so that the server surely has not.
     """
 
     def __init__(

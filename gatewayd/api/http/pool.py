@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpPool", "KeptConnection"]
 
+#: How long a link in an answer may be; those of Microsoft Graph hold state of some thousand characters.
+_MAX_LINK = 1 << 14
+
 
 class KeptConnection:
     """A connection to an HTTP server, with what has been read from it and not been used yet."""
@@ -67,7 +70,7 @@ class HttpPool:
         with the URL, as errors name it. At most ``kept`` connections are kept, and none is used again after ``idle`` seconds.
         ``choose`` returns those of the host's addresses that may be connected to, or raises.
         """
-        self._parts = split_url(url)
+        self._parts = split_url(url, _MAX_LINK)
         self._ca_file = ca_file
         self.timeout = timeout
         self.field = field
@@ -111,7 +114,7 @@ class HttpPool:
         if url.startswith("/"):
             return url
         try:
-            parts = split_url(url)
+            parts = split_url(url, _MAX_LINK)
         except ValueError:
             parts = None
         if parts is None or (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)) != (

@@ -18,12 +18,10 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 
 
-def split_url(value: object) -> SplitResult:
-    """Return a URL of a server in its parts; raises ValueError with what was expected."""
-    if not isinstance(value, str) or len(value) > _MAX_URL or not _VISIBLE.fullmatch(value):
-        raise ValueError(
-            f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
-        )
+def split_url(value: object, limit: int = _MAX_URL) -> SplitResult:
+    """Return a URL of a server in its parts; raises ValueError with what was expected. It may have ``limit`` characters."""
+    if not isinstance(value, str) or len(value) > limit or not _VISIBLE.fullmatch(value):
+        raise ValueError(f"expected a URL of at most {limit} ASCII characters without spaces (names in other scripts as xn--...)")
     try:
         parts = urlsplit(value)
         # Raises UnicodeError, a ValueError, for empty or too long labels (RFC 1035 section 2.3.4).

@@ -198,6 +198,8 @@ def test_a_large_body_is_streamed_and_a_large_one_sent(site: Site) -> None:
             came += len(piece)
     assert came == size
     upload = memoryview(bytes(range(256)) * (4 << 12))
+    # Links of Microsoft Graph are long.
+    assert client.request("GET", f"{site.url}/{'x' * 9000}", what="it").status == 200
     assert json.loads(client.request("PUT", "/upload", what="it", body=upload).body)[2:] == [4 << 20, 0]
     assert len(site.requests) == 1
 
@@ -296,6 +298,8 @@ class Told:
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     resets: bool = False
+    #: Set when a connection has ended, and the client's side has heard of it.
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, line: socket.socket) -> None:
         answers = self.scripts[min(self.connections, len(self.scripts) - 1)]
@@ -308,6 +312,9 @@ class Told:
             line.sendall(answer)
         if self.resets:
             reset(line)
+        else:
+            line.shutdown(socket.SHUT_WR)
+        self.ended.set()
 
 
 @contextmanager
@@ -499,7 +506,7 @@ def test_nothing_is_sent_over_a_connection_that_ended_or_has_bytes_that_nobody_a
         told = Told([script, [OK]])
         with client_of(told) as client:
             asked(client)
-            time.sleep(0.05)
+            assert told.ended.wait(AT_ONCE)
             asked(client, "POST", body=b"x")
         assert told.requests == [b"GET", b"POST"]
 
@@ -539,10 +546,10 @@ def test_a_refusal_before_the_end_of_the_request_counts(status: bytes, *, counts
 def test_P8_a_server_that_stalls_meets_the_deadline_and_is_not_asked_again(begun: bytes) -> None:
     told = Told([[OK, begun, b""]])
     began = time.monotonic()
-    with client_of(told, timeout=1.0) as client:
+    with client_of(told) as client:
         asked(client)
-        with pytest.raises(AnswerLost, match=r"the letter: no (whole )?answer within 1 s"):
-            asked(client)
+        with pytest.raises(AnswerLost, match=r"the letter: no (whole )?answer within 2 s"):
+            asked(client, deadline=2.0)
     assert time.monotonic() - began < AT_ONCE
     assert told.requests == [b"GET", b"GET"]
 
@@ -559,7 +566,7 @@ def test_P8_a_server_that_drips_meets_the_deadline(begun: bytes, timeout: float,
             line.sendall(b"x")
 
     began = time.monotonic()
-    with client_of(play, timeout=timeout) as client, pytest.raises(AnswerLost, match=r"no (whole )?answer within"):
+    with client_of(play, timeout=timeout) as client, pytest.raises(TransientError, match=r"no (whole )?answer within"):
         asked(client, deadline=deadline)
     assert time.monotonic() - began < AT_ONCE
 
@@ -572,22 +579,10 @@ def test_P8_a_server_that_takes_nothing_meets_the_deadline() -> None:
         over.wait(LONG)
 
     with client_of(play, timeout=1.0) as client:
-        with pytest.raises(AnswerLost, match="no answer within 1 s"):
+        with pytest.raises(TransientError, match="no answer within 1 s"):
             asked(client, "POST", body=bytes(20_000_000))
         over.set()
     assert time.monotonic() - began < AT_ONCE
-
-
-def test_a_long_body_takes_longer_than_the_timeout_while_it_moves() -> None:
-    def play(line: socket.socket) -> None:
-        heard(line)
-        line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n")
-        for _ in range(10):
-            time.sleep(0.2)
-            line.sendall(bytes(200_000))
-
-    with client_of(play, timeout=1.5) as client:
-        assert len(asked(client, limit=2_000_000)) == 2_000_000
 
 
 # --- faults before anything is sent ---------------------------------------------------------------------------------------
