@@ -242,7 +242,6 @@ class HttpClient:
     def _release(self, line: KeptConnection, *, keep: bool) -> None:
         with self._door:
             self._under_way.discard(line.connection)
-            keep = keep and not self._aborted
         if keep:
             self._pool.keep(line)
         else:

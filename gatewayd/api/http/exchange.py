@@ -44,9 +44,8 @@ class Exchange:
         self.asked = asked
         #: How many bytes of the request were sent, over earlier connections too.
         self.sent = sent
-        #: Whether all of it was sent, and all of the answer read, so that another request may follow.
+        #: Whether all of the answer was read, and another request may follow.
         self.is_done = False
-        self._is_sent = True
         self._before = line.connection.total
         self._head: Head | None = None
 
@@ -66,7 +65,6 @@ class Exchange:
         try:
             self._send()
         except OSError:
-            self._is_sent = False
             with suppress(*BROKEN):
                 self._head = read_head(self.line.reader)
             # Nobody has taken what he has not got to its end.
@@ -81,7 +79,7 @@ class Exchange:
         # Half of what comes may be the lengths of small chunks.
         self._step(2 * limit + HEAD_BYTES)
         yield from body_of(self.line.reader, self.asked.method, self.head, limit)
-        self.is_done = self._is_sent and is_kept(self.head)
+        self.is_done = is_kept(self.head)
 
     def is_repeatable(self, error: Exception) -> bool:
         """Whether the request may be made once more after this error: the connection ended, and not a byte of the answer came."""

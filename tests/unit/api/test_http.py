@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import random
 import socket
 import ssl
 import struct
@@ -48,6 +50,7 @@ class Site:
     ca_file: Path
     port: int = 0
     connections: int = 0
+    ended: int = 0
     #: How many requests came by each connection.
     requests: Counter[int] = field(default_factory=Counter)
     heads: list[dict[str, str]] = field(default_factory=list)
@@ -71,6 +74,10 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             site.connections += 1
             self.number = site.connections
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def finish(self) -> None:
+            super().finish()
+            site.ended += 1
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -178,6 +185,17 @@ def test_P8_no_more_connections_are_kept_than_allowed_and_none_for_too_long(site
         assert len(site.requests) == connections - (fields == {"kept": 1})
 
 
+def test_P8_a_kept_connection_that_nobody_needs_any_more_is_closed(site: Site) -> None:
+    client = HttpClient(site.pool(idle=0.2))
+    with client.stream("GET", "/", what="it") as one, client.stream("GET", "/", what="it") as two:
+        assert b"".join([*one, *two])
+    until = time.monotonic() + AT_ONCE
+    while not site.ended and time.monotonic() < until:
+        # Too often for the other one to be too old.
+        client.request("GET", "/", what="it")
+    assert site.ended
+
+
 def test_a_closed_pool_keeps_nothing(site: Site) -> None:
     pool = site.pool()
     client = HttpClient(pool)
@@ -208,11 +226,11 @@ def test_P8_a_body_beyond_its_bound_is_not_read_on(site: Site) -> None:
     client = HttpClient(site.pool())
     pieces: list[bytes] = []
     with (
-        pytest.raises(TooLarge, match="the letter: the answer's body has more than 1000000 bytes"),
-        client.stream("GET", "/large/5000000", what="the letter", limit=1_000_000) as stream,
+        pytest.raises(TooLarge, match="the letter: the answer's body has more than 1000001 bytes"),
+        client.stream("GET", "/large/5000000", what="the letter", limit=1_000_001) as stream,
     ):
         pieces.extend(stream)
-    assert sum(map(len, pieces)) == 1_000_000
+    assert sum(map(len, pieces)) == 1_000_001
     assert client.request("GET", "/large/1000", what="it", limit=1000).body == bytes(1000)
     assert len(site.requests) == 2
 
@@ -382,7 +400,7 @@ def test_the_words_of_an_error_may_end_with_the_connection() -> None:
         b"\x00\xff\x80" * 100 + b"\n",
         b"HTTP/1.1 99 Low\r\n\r\n",
         b"HTTP/1.1 600 High\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK,
         b"HTTP/1.1 ok\r\n\r\n",
         b"HTTP/2 200\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno field\r\n\r\n",
@@ -420,6 +438,14 @@ def test_P8_headers_without_an_end_meet_their_bound() -> None:
 def test_interim_answers_are_passed_over(first: bytes) -> None:
     with client_of(Told([[b"HTTP/1.1 " + first + b"\r\n" + OK, OK]])) as client:
         assert [asked(client), asked(client)] == [b"words", b"words"]
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_some_answers_have_no_body_whatever_they_say(status: bytes) -> None:
+    told = Told([[b"HTTP/1.1 %s\r\nContent-Length: 5\r\n\r\n" % status, OK]])
+    with client_of(told) as client:
+        assert [asked(client), asked(client)] == [b"", b"words"]
+    assert told.connections == 1
 
 
 def test_fields_lines_and_chunks_may_be_written_in_each_permitted_way() -> None:
@@ -511,6 +537,13 @@ def test_nothing_is_sent_over_a_connection_that_ended_or_has_bytes_that_nobody_a
         assert told.requests == [b"GET", b"POST"]
 
 
+def test_what_came_with_an_answer_is_not_the_next_one() -> None:
+    told = Told([[OK + b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", OK], [OK]])
+    with client_of(told) as client:
+        assert [asked(client), asked(client)] == [b"words", b"words"]
+    assert told.connections == 2
+
+
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nConnection: Keep, Close\r\n", b"HTTP/1.0 200 OK\r\n"])
 def test_a_connection_that_the_server_does_not_keep_is_not_kept(head: bytes) -> None:
     told = Told([[head + b"Content-Length: 0\r\n\r\n", OK]])
@@ -518,6 +551,28 @@ def test_a_connection_that_the_server_does_not_keep_is_not_kept(head: bytes) -> 
         asked(client)
         asked(client)
     assert told.connections == 2
+
+
+def test_a_request_that_is_taken_slowly_comes_whole() -> None:
+    came = hashlib.sha256()
+
+    def play(line: socket.socket) -> None:
+        # Until then, more is sent than there is room for on the way.
+        time.sleep(0.2)
+        size = -1
+        while size != 12_000_000:
+            piece = line.recv(9999)
+            if size < 0:
+                piece = piece.partition(b"\r\n\r\n")[2]
+                size = 0
+            came.update(piece)
+            size += len(piece)
+        line.sendall(OK)
+
+    body = random.Random(1).randbytes(12_000_000)
+    with client_of(play) as client:
+        assert asked(client, "POST", body=body) == b"words"
+    assert came.digest() == hashlib.sha256(body).digest()
 
 
 @pytest.mark.parametrize(("status", "counts"), [(b"413 Too Large", True), (b"200 OK", False)])
@@ -704,7 +759,7 @@ def test_whatever_comes_is_an_answer_or_a_fault_of_the_server(data: bytes, befor
     ("said", "seconds"),
     [
         ("0", 0), ("120", 120), ("99999999999", 86400), ("Fri, 31 Dec 9999 23:59:59 GMT", 86400),
-        ("Fri, 01 May 2026 00:00:00 GMT", 0), ("", None), ("-5", None), ("1.5", None), ("soon", None), ("9" * 400, None), ("٣", None),
+        ("Fri, 01 May 2026 00:00:00 GMT", 0), ("", None), ("-5", None), ("1.5", None), ("soon", None), ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None), ("9" * 400, None), ("٣", None),
     ],
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(said: str, seconds: float | None) -> None:
