@@ -113,6 +113,9 @@ class Entry:
     contradiction: str = ""
     #: How often other bytes came under this key than were filed before.
     others: int = 0
+    #: Its transport's keys span folders, and the ledger has the message under this key: in another folder, or in this one, gone.
+    #: It takes over what became of it, with what is owed, and is gone where it was.
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +162,8 @@ class Owed:
     size: int
     #: See ``Anchor``; empty without such headers.
     anchor: str = ""
+    #: The Message-ID of the mail that was filed; empty if it has none.
+    message_id: str = ""
     #: How often other bytes came under this key than were filed before.
     others: int = 0
 

@@ -140,6 +140,7 @@ class EntryView:
 class Listing:
     """What a server lists of one folder now."""
 
+    #: Their Message-IDs are as ``Mail.message_id`` has them.
     keys: tuple[Listed, ...]
     #: How many messages the server counts in it; None where it does not say.
     exists: int | None = None
@@ -164,7 +165,7 @@ class Audit:
     doubts: tuple[str, ...] = ()
     #: Keys that the server lists and the ledger lacks.
     unknown: tuple[str, ...] = ()
-    #: Keys that the server lists with another size or arrival than the ledger has: they may be other messages.
+    #: Keys that the server lists with another size, arrival or Message-ID than is here: they may be other messages.
     changed: tuple[str, ...] = ()
     #: Keys that the server lists and that wait: they are not here yet.
     waiting: tuple[str, ...] = ()
@@ -187,6 +188,8 @@ class Audit:
     unfiled: tuple[str, ...] = ()
     #: Keys that the server lists and that are fetched once more before anything is done to them there: see ``Reread``.
     rereads: tuple[str, ...] = ()
+    #: How many filed keys the server lists without a size: no size proves that their bytes are all of the message.
+    unsized: int = 0
 
     @property
     def short(self) -> int:

@@ -59,13 +59,29 @@ class Plugin(ABC):
 
 
 class Transport(Plugin):
-    """Reads mail from accounts of one kind of server."""
+    """Reads mail from accounts of one kind of server.
+
+    What a transport with ``keys_span_folders`` may rely on, and what it must keep:
+
+    - A key that is listed in another folder than before is the same message, and lies only there now. It is neither fetched nor
+      filed once more, whatever its bytes are by then. What is owed to it is done in the folder where it was listed last.
+    - A key that was gone and is listed again is the same message, too. So after a lost sync state (HTTP 410) the folder is listed
+      from the beginning, with ``others_gone`` on the first page, as after a renumbering: keys that are known stay known, and mail
+      that arrived after the last proven check is new.
+    - ``Listed.arrival`` is always told. Two messages under one key whose arrivals differ are two messages.
+    - ``Listed.size`` is None unless it is the exact length of what ``fetch`` sends. A server that makes a message's bytes anew at
+      each fetch has no such size; then ``Listed.message_id`` is told, at least by ``look_up``. Nothing is done to a message whose
+      arrival or Message-ID is not that of what was filed. Without ``message_id``, ``Session.headers`` is asked for it.
+    - ``look_up`` leaves out a key that lies in another folder. Its action stays owed until the key is listed there.
+    - ``fetch`` may send a message that lies in another folder by now. One that is cut off is ``Failed``: no size shows that.
+    """
 
     #: How many sessions a server allows on one mailbox at a time; None where the account's ``connections`` decides.
     max_sessions: ClassVar[int | None] = None
     #: Whether listings say when a message arrived. Without it ``start`` can't be a date.
     tells_arrival: ClassVar[bool] = True
-    #: Whether one key names a message wherever it lies (Graph); else keys are unique in their folder only.
+    #: Whether a key names one message of the mailbox for ever, in whichever folder it lies (immutable ids of Microsoft Graph); else
+    #: keys are unique in their folder only. See below.
     keys_span_folders: ClassVar[bool] = False
     #: Ports of the protocol: on whichever of them a server is asked, it has the same mailboxes.
     standard_ports: ClassVar[frozenset[int]] = frozenset()

@@ -171,6 +171,8 @@ class Listed:
     size: int | None = None
     #: When the message came to the mailbox, aware; None where the server does not say.
     arrival: datetime | None = None
+    #: The value of the message's Message-ID header; None where the server does not say. For messages without a size.
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

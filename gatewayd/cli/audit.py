@@ -14,6 +14,8 @@ from gatewayd.cli import output
 from gatewayd.cli.params import json_option
 from gatewayd.cli.rereading import reread
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
+from gatewayd.importing.settling import names_of
+from gatewayd.message.mail import message_id
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.queries import Audit, DatabaseCheck, EntryView
     from gatewayd.api.session import Session
+    from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
 
@@ -34,6 +37,10 @@ _INEXACT = "listed with another size than the server sends; what it sends now is
 _REREADS = (
     "filed with another size than the server lists. A later visit fetches them once more, see `limits.reread_after`. "
     "Unless the same bytes come then, nothing is done to them on the server."
+)
+_UNSIZED = (
+    "the server tells no size of them, so no size is proven. That they are the messages is proven by key, arrival and Message-ID, "
+    "and that their bytes are as they came by their digests."
 )
 _STATES = click.Choice(get_args(State))
 
@@ -84,10 +91,19 @@ def _listings(app: App, account: AccountConfig) -> dict[str, Listing]:
 def _listing(session: Session, folder: str) -> Listing:
     pages = list(session.listing(folder, None))
     return Listing(
-        keys=tuple(one for page in pages for one in page.keys),
+        keys=_named(session, folder, [one for page in pages for one in page.keys]),
         exists=next((page.exists for page in reversed(pages) if page.exists is not None), None),
         doubts=tuple(dict.fromkeys(text for page in pages for text in page.doubts)),
     )
+
+
+def _named(session: Session, folder: str, listed: Sequence[Listed]) -> tuple[Listed, ...]:
+    """Return messages with their Message-IDs, where the server tells no size of them: without, nothing but the key names them."""
+    bare = [one.key for one in listed if one.size is None and one.message_id is None]
+    pieces = [bare[start : start + _PAGE] for start in range(0, len(bare), _PAGE)]
+    names = {key: name for piece in pieces for key, name in names_of(session, folder, piece)}
+    told = {one.key: message_id(one.message_id) for one in listed if one.message_id is not None}
+    return tuple(replace(one, message_id=told.get(one.key, names.get(one.key))) for one in listed)
 
 
 def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
@@ -95,7 +111,7 @@ def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
     return {
         "folder": one.folder,
         "on_server": one.listed or 0,
-        **output.fields(one, "exists", "states", *lists, "gone"),
+        **output.fields(one, "exists", "states", *lists, "gone", "unsized"),
         "database": list[output.Json](database.faults),
         "unchecked": database.unchecked or None,
         "proven": one.proven and not database.faults,
@@ -127,6 +143,8 @@ def _print(account: str, found: Sequence[Audit], database: DatabaseCheck, *, pro
     for lists, text in notes:
         if keys := [*chain.from_iterable(lists)]:
             output.note(f"{_keys(keys)}: {text}")
+    if unsized := sum(one.unsized for one in found):
+        output.note(f"{output.count(unsized, 'key')}: {_UNSIZED}")
     if database.unchecked:
         output.note(f"The database itself was not checked: {database.unchecked}.")
     output.note("Custody is proven." if proven else "Custody is NOT proven.")
@@ -141,7 +159,7 @@ def _missing(account: str, one: Audit) -> Iterator[tuple[str, str]]:
         yield text, _HIDDEN
     findings = (
         (one.unknown, "on the server, and not in the ledger", again),
-        (one.changed, "listed with another size or arrival than before, so perhaps another message", again),
+        (one.changed, "listed with another size, arrival or Message-ID than before, so perhaps another message", again),
         (one.waiting, "not here yet", f"`gatewayd audit {account} --list waiting` says why keys wait."),
         (one.damaged, "filed, but the bytes are missing or damaged", _RESTORE),
         (one.unlike, "filed with bytes of another length than the server lists", _UNLIKE),

@@ -49,6 +49,8 @@ class VisitContext:
         self.store = tools.store
         self.lease = lease
         self.task = task
+        #: See ``Transport.keys_span_folders``.
+        self.spans: bool = transport.keys_span_folders
         self.meter = Meter(tools.limits, tools.quota)
         self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
         self.reporter = Reporter(account.name, imports.folders)

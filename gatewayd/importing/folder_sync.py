@@ -16,10 +16,11 @@ from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
 from gatewayd.importing.anchoring import RenumberedEntries, alike, headers_of, same
 from gatewayd.importing.mailboxes import distinct
-from gatewayd.importing.proof import Proof
+from gatewayd.importing.proof import Proof, looked_ahead
+from gatewayd.importing.spanning import FETCHED, by_key, elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Known
     from gatewayd.api.session import Session
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderSync", "PageEntry", "preview"]
 
-#: States of messages that were fetched.
-_FINAL = frozenset({"filed", "duplicate", "not admitted"})
 #: How long a whole listing is not repeated for a doubt that it did not clear up.
 _AGAIN = timedelta(minutes=10)
 
@@ -61,7 +60,8 @@ class FolderSync:
         self._first = self._state is None
         #: The folder's first listing has not come to its end.
         self._unchecked = self._state is None or self._state.checked_at is None
-        self.proof = Proof(self._state)
+        self._spans = context.spans
+        self.proof = Proof(self._state, spans=context.spans)
 
     def new(self) -> Iterator[PageEntry]:
         """Yield the pages that are new since the last visit. Offered keys that the task names wait from now on.
@@ -79,7 +79,7 @@ class FolderSync:
             yield PageEntry(entries=offered, cursor=state.cursor, start_at=start_at, standing=None)
         past = RenumberedEntries(store=self._store, account=self._account, folder=self._folder)
         self.proof.begin(whole=state is None)
-        for page, alone in _looked_ahead(self._pages(state.cursor if state else None)):
+        for page, alone in looked_ahead(self._pages(state.cursor if state else None)):
             seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=keys, past=None if self._first else past)
         self.proof.end()
@@ -103,7 +103,7 @@ class FolderSync:
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
         self.proof.begin(whole=True)
-        for page, alone in _looked_ahead(self._pages(None)):
+        for page, alone in looked_ahead(self._pages(None)):
             seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=take, past=None)
         self.proof.end()
@@ -130,7 +130,8 @@ class FolderSync:
         standing = frozenset(one.key for one in page.keys) if page.others_gone else None
         known = self._store.known(self._account, self._folder, [one.key for one in page.keys])
         listed = self._one_each(page, known)
-        fresh = [one for one in listed if one.key not in known]
+        there = elsewhere(self._store, self._account, self._folder, listed=listed, known=known) if self._spans else {}
+        fresh = [one for one in listed if one.key not in known and one.key not in there]
         gone = past.before(page, len(known)) if past and fresh else ()
         heads = self._heads(listed, known, fresh if gone else ())
         marks = {key: head.mark for key, head in heads.items()}
@@ -143,7 +144,9 @@ class FolderSync:
             self.proof.anchored(pairs, had_arrivals=past.had_arrivals, resumed=lambda: self._anchored_before(page))
         # A whole folder under new numbers is backlog, also where the transport can't tell.
         backlog = page.backlog or bool(page.others_gone and (old or again))
-        reading = _Reading(known=known, start_at=start_at, take=take, backlog=backlog, same=old, like=like, again=again)
+        reading = _Reading(
+            known=known, start_at=start_at, take=take, backlog=backlog, same=old, like=like, again=again, elsewhere=there
+        )
         entries = [entry for one in listed if (entry := self._entry(one, reading, heads)) is not None]
         doubt = self.proof.contradiction if any(entry.contradiction for entry in entries) else ""
         if entries or standing is not None or self._state is None or page.cursor != self._state.cursor:
@@ -161,7 +164,7 @@ class FolderSync:
     def _anchored_before(self, page: Page) -> bool:
         """Whether an earlier visit, which did not come to the listing's end, recognised mail in a renumbered folder."""
         standing = self._store.standing(self._account, self._folder) if not page.others_gone else {}
-        return any(state in _FINAL for state in standing)
+        return any(state in FETCHED for state in standing)
 
     def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, AnchorHeaders]:
         """Return the headers of the fresh messages, and of others that may have come after the last proven check."""
@@ -174,7 +177,10 @@ class FolderSync:
         was = reading.known.get(one.key)
         differs = difference(was.listed, one) if was else ""
         sent_at = heads[one.key].sent_at if one.key in heads else None
-        if was is not None and was.gone and was.state in _FINAL:
+        if self._spans and (found := by_key(one, was, reading.elsewhere.get(one.key))) is not None:
+            self.proof.fits(one, found)
+            return self._moved(one, found, reading)
+        if was is not None and was.gone and was.state in FETCHED:
             return self._back(one, reading, sent_at)
         if was is not None and not differs:
             self.proof.fits(one, was)
@@ -203,6 +209,16 @@ class FolderSync:
             return Entry(listed=one, backlog=True)
         lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)
         return Entry(listed=one) if lacks else None
+
+    def _moved(self, one: Listed, found: Known, reading: _Reading) -> Entry | None:
+        """Return the entry of a message that is known by its key: it was in another folder before, or gone from this one."""
+        if found.state == "vanished":
+            # It was never fetched.
+            return self._known(one, found, reading)
+        offered = found.state == "offered" and not reading.takes(one.key)
+        backlog = found.backlog or found.state == "offered"
+        entry = Entry(listed=one, backlog=backlog, by_key=True)
+        return self._offered(entry) if offered else entry
 
     def _back(self, one: Listed, reading: _Reading, sent_at: datetime | None) -> Entry:
         """Return the entry of a key that was gone and is back: only the bytes can show whether it is the same message."""
@@ -253,30 +269,15 @@ class _Reading:
     like: Mapping[str, int]
     #: Keys that were offered before, under other keys.
     again: Collection[str]
+    #: What other folders have under keys that this one lacked until now, where keys span folders.
+    elsewhere: Mapping[str, Known]
 
     def takes(self, key: str) -> bool:
         return self.take is None or key in self.take
 
 
 def _is_other(one: Listed, was: Known | None) -> bool:
-    return was is None or (was.gone and was.state in _FINAL) or bool(difference(was.listed, one))
-
-
-def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
-    """Yield each page, and whether it is alone: it claims to be the whole folder, lacks messages, and no page follows it."""
-    rest = iter(pages)
-    for page in rest:
-        if not (page.others_gone and page.exists is not None and len(page.keys) < page.exists):
-            yield page, False
-            continue
-        try:
-            following = next(rest, None)
-        except BaseException:
-            yield page, False
-            raise
-        yield page, following is None
-        if following is not None:
-            yield following, False
+    return was is None or (was.gone and was.state in FETCHED) or bool(difference(was.listed, one))
 
 
 def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gatewayd.api.ledger import Anchor, FolderState, Known
     from gatewayd.api.values import Listed, Page
 
-__all__ = ["Proof"]
+__all__ = ["Proof", "looked_ahead"]
 
 #: How old the stored time of the last proven check may get before it is stored anew.
 _FRESH = timedelta(minutes=5)
@@ -22,8 +22,10 @@ _FRESH = timedelta(minutes=5)
 class Proof:
     """Collects what the listings of one folder show, page by page."""
 
-    def __init__(self, state: FolderState | None) -> None:
+    def __init__(self, state: FolderState | None, *, spans: bool = False) -> None:
+        """``spans``: keys span folders, so that no key is ever that of another message."""
         self._state = state
+        self._spans = spans
         #: When the last proven check was.
         self._checked_at = state.checked_at if state else None
         self._began = datetime.now(UTC)
@@ -103,8 +105,11 @@ class Proof:
     def is_new(self, one: Listed, sent_at: datetime | None) -> bool:
         """Whether a message of a folder that was renumbered or restored is surely new.
 
-        It arrived after the last proven check, was written after it, too, and what was there before has kept its arrivals.
+        It arrived after the last proven check, was written after it, too, and what was there before has kept its arrivals. Where
+        keys span folders, what was there before is known by its key, so that the arrival alone tells.
         """
+        if self._spans:
+            return self.is_late(one)
         written_late = sent_at is not None and self._checked_at is not None and sent_at > self._checked_at
         return self.is_late(one) and written_late and (self._kept or not self._stood)
 
@@ -167,3 +172,20 @@ class Proof:
                 "Forward rules do not fire for them"
             )
         return found
+
+
+def looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
+    """Yield each page, and whether it is alone: it claims to be the whole folder, lacks messages, and no page follows it."""
+    rest = iter(pages)
+    for page in rest:
+        if not (page.others_gone and page.exists is not None and len(page.keys) < page.exists):
+            yield page, False
+            continue
+        try:
+            following = next(rest, None)
+        except BaseException:
+            yield page, False
+            raise
+        yield page, following is None
+        if following is not None:
+            yield following, False

@@ -2,7 +2,7 @@
 
 A message is its key *and* its size and arrival: nothing is done to one that is no longer the message that was filed. If the server
 gives no arrival, the headers must be those that were filed: a key may be given again to a message of the same size (RFC 1939
-section 7).
+section 7). If keys span folders, a message is its key, its arrival and its Message-ID, and no size tells anything.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from gatewayd.api.evidence import difference
 from gatewayd.api.ledger import Entry
 from gatewayd.errors import PermanentError, PluginError, TransientError
-from gatewayd.message.mail import anchor
+from gatewayd.message import header_parsing
+from gatewayd.message.mail import anchor, message_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease, Owed
     from gatewayd.api.session import Session
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.importing.context import VisitContext
 
-__all__ = ["OTHERS", "Settler", "anchors_of", "wait_anew"]
+__all__ = ["OTHERS", "Settler", "anchors_of", "names_of", "wait_anew"]
 
 #: How often a key may become another message. A server that sends another message each time would fill the store.
 OTHERS = 2
@@ -86,9 +87,12 @@ class Settler:
             now = self._looked_up(folder, group)
             # A message of which the server says nothing may be another one by now.
             untold = {one.entry_id for one in group if one.key in now and _is_untold(one.listed, now[one.key])}
-            there = [one for one in group if one.key in now and one.entry_id not in untold]
-            if folder not in self._sound or self._others(folder, there):
+            there: Sequence[Owed] = [one for one in group if one.key in now and one.entry_id not in untold]
+            if folder not in self._sound or (not self._context.spans and self._others(folder, there)):
                 return
+            if self._context.spans:
+                there = self._named(folder, there, now)
+                group = self._present(group, now, there=there, untold=untold)
             if there:
                 self._context.sessions.call(lambda session: session.settle(folder, [one.key for one in there], action))
         except PermanentError as error:
@@ -115,6 +119,28 @@ class Settler:
             self._store.prove(self._lease, folder, checked_at=None, compared_at=None, doubt=text)
             self._reporter.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
         return now
+
+    def _present(
+        self, group: Sequence[Owed], now: Mapping[str, Listed], *, there: Sequence[Owed], untold: Collection[int]
+    ) -> Sequence[Owed]:
+        """Return the messages that can be done with, where keys span folders: one that is not here may be in another folder."""
+        if away := [one.entry_id for one in group if one.key not in now]:
+            self._store.missing(self._lease, away)
+        return [one for one in group if one in there or one.entry_id in untold]
+
+    def _named(self, folder: str, group: Sequence[Owed], now: Mapping[str, Listed]) -> Sequence[Owed]:
+        """Return the messages whose Message-ID is that of what was filed; nothing is done to the others."""
+        names = {one.key: message_id(told) for one in group if (told := now[one.key].message_id) is not None}
+        unnamed = [one.key for one in group if one.key not in names]
+        names |= dict(self._context.sessions.ask(names_of, folder, unnamed))
+        if silent := [one.key for one in group if one.key not in names]:
+            text = f"the server tells no headers of {len(silent)} messages, such as {silent[0]}"
+            self._reporter.problem(f"{folder}: {text}: nothing is done to them")
+        if other := [one for one in group if one.key in names and names[one.key] != one.message_id]:
+            self._store.settled(self._lease, [one.entry_id for one in other], undone=True)
+            text = f"{len(other)} messages, such as {other[0].key}, have another Message-ID than was filed"
+            self._reporter.problem(f"{folder}: {text}: nothing is done to them")
+        return [one for one in group if names.get(one.key) == one.message_id]
 
     def _others(self, folder: str, group: Sequence[Owed]) -> bool:
         """Whether messages without an arrival have other headers than were filed, as far as the server gives headers."""
@@ -175,3 +201,9 @@ def anchors_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple
         for key, block in session.headers(folder, keys)
         if block.strip() and (len(block) < _SHORT or block.endswith((b"\n\r\n", b"\n\n")))
     ]
+
+
+def names_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (key, Message-ID) of messages whose headers the server gives. Runs in the session's thread."""
+    blocks = ((key, header_parsing.head(block, 0, len(block))) for key, block in session.headers(folder, keys))
+    return [(key, message_id(block.first.get("message-id", ""))) for key, block in blocks]

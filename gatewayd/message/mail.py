@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gatewayd.message.body import Text
     from gatewayd.message.values import Address, Attachment, Part, Source
 
-__all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse", "unread", "was_read"]
+__all__ = ["BytesSource", "Mail", "anchor", "file_of", "message_id", "parse", "unread", "was_read"]
 
 #: The fault of a message that could not be parsed begins with this.
 _UNREAD = "it can't be read: "
@@ -207,7 +207,7 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         to=_addresses("To", _joined("to", top), faults),
         cc=_addresses("Cc", _joined("cc", top), faults),
         subject=_subject(next((value for name, value in headers if name == "subject"), ""), faults),
-        message_id=_message_id(first.get("message-id", "")),
+        message_id=message_id(first.get("message-id", "")),
         references=_references(first),
         sent_at=date(first["date"]) if "date" in first else None,
         received_at=received_at,
@@ -263,7 +263,8 @@ def _subject(text: str, faults: list[str]) -> str:
     return text[:_MAX_SUBJECT]
 
 
-def _message_id(value: str) -> str:
+def message_id(value: str) -> str:
+    """Return the id of a Message-ID header's value, as ``Mail.message_id`` has it; empty if there is none."""
     if not value:
         return ""
     found = header_parsing.ids(value[:_MAX_VALUE])

@@ -16,7 +16,7 @@ from gatewayd_sql.checking import checked
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.sealing import UNSAID, filed_for, of_mails, operators, seals
 from gatewayd_sql.tables import chunk, content, filing, ledger, mail
-from gatewayd_sql.times import moment
+from gatewayd_sql.times import clean, moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ _ENTRIES = (
 )
 _IDS = select(ledger.c.id).where(ledger.c.account == bindparam("account")).order_by(ledger.c.id)
 _MAILS = (
-    select(mail.c.id, mail.c.content_id, mail.c.filed_for, content.c.digest, content.c.size)
+    select(mail.c.id, mail.c.content_id, mail.c.filed_for, mail.c.message_id, content.c.digest, content.c.size)
     .join(content, content.c.id == mail.c.content_id)
     .where(one_of(mail.c.id, name="ids"))
 )
@@ -61,6 +61,7 @@ class _Stored:
     filed: bool
     length: Length
     digest: bytes
+    message_id: str
 
 
 class Auditor(ProofVerbs):
@@ -115,7 +116,7 @@ def _stored(connection: Connection, mail_ids: Collection[int]) -> Mapping[int, _
     for row in rows:
         digest, length = bytes_of[row.content_id]
         filed = bool(whom[row.id]) and filed_for(whom[row.id]) == row.filed_for and row.id not in altered
-        found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length, digest=digest)
+        found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length, digest=digest, message_id=row.message_id)
     return found
 
 
@@ -147,6 +148,7 @@ class _Folder:
     grown: list[str] = field(default_factory=list)
     unfiled: list[str] = field(default_factory=list)
     rereads: list[str] = field(default_factory=list)
+    unsized: int = 0
     #: Messages that the server lists and the ledger has not shown yet, by key.
     _left: dict[str, list[Listed]] = field(default_factory=dict)
 
@@ -167,7 +169,7 @@ class _Folder:
             self.gone += 1 if self.listing is not None else entry.gone_at is not None
         elif entry.state != "vanished":
             # What was given up as vanished and is there is not custody: nothing of it is kept.
-            self._count_listed(entry, several)
+            self._count_listed(entry, several, stored)
 
     def _count_filed(self, entry: _Entry, name: str, stored: _Stored | None, *, listed: bool) -> None:
         if stored is None or not stored.whole:
@@ -185,13 +187,16 @@ class _Folder:
         else:
             self.doubtful.append(name)
 
-    def _count_listed(self, entry: _Entry, several: list[Listed]) -> None:
+    def _count_listed(self, entry: _Entry, several: list[Listed], stored: _Stored | None) -> None:
         was = Listed(entry.key, entry.size, moment(entry.arrival))
-        same = next((one for one in several if not difference(was, one)), None)
+        name = None if stored is None else stored.message_id
+        same = next((one for one in several if not difference(was, one) and _is_named(one, name)), None)
         if same is None:
             self.changed.append(entry.key)
         elif entry.state == "waiting":
             self.waiting.append(entry.key)
+        elif same.size is None and stored is not None:
+            self.unsized += 1
         # One entry is one message, however many the server lists under its key.
         several.remove(same or several[0])
 
@@ -215,4 +220,10 @@ class _Folder:
             grown=tuple(self.grown),
             unfiled=tuple(self.unfiled),
             rereads=tuple(self.rereads),
+            unsized=self.unsized,
         )
+
+
+def _is_named(listed: Listed, name: str | None) -> bool:
+    """Whether a message has the Message-ID of what is filed, as far as both are known."""
+    return name is None or listed.message_id is None or clean(listed.message_id) == name

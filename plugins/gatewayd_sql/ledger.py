@@ -13,6 +13,7 @@ from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.pages import EnteredPage
 from gatewayd_sql.rows import value_of
+from gatewayd_sql.spanning import entries_of, told_most
 from gatewayd_sql.tables import WAITING, content, mail
 from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.tables import ledger as table
@@ -21,6 +22,8 @@ from gatewayd_sql.times import clean, moment, seconds
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
+
+    from sqlalchemy import Row
 
     from gatewayd_sql.database import Database
 
@@ -74,12 +77,14 @@ class Ledger(LedgerVerbs):
         """Return what the ledger has under those of ``keys`` that it knows."""
         values = {"account": account, "folder": folder, "keys": list(keys)}
         rows = self._db.rows(_KNOWN, values)
-        return {
-            key: Known(
-                state=state, listed=Listed(key, size, moment(arrival)), backlog=backlog, gone=gone_at is not None, owes=bool(owes)
-            )
-            for key, state, size, arrival, backlog, gone_at, owes in rows
-        }
+        return {row.key: _known(row) for row in rows}
+
+    def elsewhere(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
+        """Return what the ledger has under those of ``keys`` that it knows in other folders."""
+        with self._db.reading() as connection:
+            found = entries_of(connection, account, keys)
+        most = {key: told_most(row for row in rows if row.folder != folder) for key, rows in found.items()}
+        return {key: _known(row) for key, row in most.items() if row is not None}
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
@@ -170,3 +175,9 @@ class Ledger(LedgerVerbs):
         with self._db.writing() as connection:
             fence(connection, lease)
             connection.execute(here.values(doubt=clean(doubt), **known))
+
+
+def _known(row: Row[*tuple[object, ...]]) -> Known:
+    """Return what an entry says of its key."""
+    listed = Listed(row.key, row.size, moment(row.arrival))
+    return Known(state=row.state, listed=listed, backlog=row.backlog, gone=row.gone_at is not None, owes=bool(row.owes))

@@ -25,6 +25,7 @@ _OWED = (
     select(
         *ledger.c["id", "folder", "key", "size", "arrival", "owed", "anchor", "others"],
         content.c.size.label("length"),
+        mail.c.message_id,
     )
     .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
@@ -72,6 +73,7 @@ class Owing(OwedVerbs):
                 action=Action.parse(row.owed),
                 size=row.length,
                 anchor=row.anchor or "",
+                message_id=row.message_id,
                 others=row.others,
             )
             for row in rows
@@ -89,6 +91,14 @@ class Owing(OwedVerbs):
             fence(connection, lease)
             for piece in pieces(entry_ids):
                 connection.execute(done.where(ledger.c.id.in_(piece)))
+
+    def missing(self, lease: Lease, entry_ids: Collection[int]) -> None:
+        """Commit that these keys are gone from their folders; what is owed to them stays."""
+        gone = update(ledger).where(ledger.c.account == lease.account, ledger.c.gone_at.is_(None)).values(gone_at=now())
+        with self._db.writing() as connection:
+            fence(connection, lease)
+            for piece in pieces(entry_ids):
+                connection.execute(gone.where(ledger.c.id.in_(piece)))
 
     def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
         """Return what is filed and stands, and whose bytes must come again, soonest due first."""

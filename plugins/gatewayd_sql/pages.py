@@ -11,6 +11,7 @@ from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, recognised
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.refused import move
+from gatewayd_sql.spanning import ArrivedKeys
 from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.tables import ledger as table
 from gatewayd_sql.tables import mail
@@ -64,11 +65,14 @@ class EnteredPage:
     def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
         """Enter the keys, and mark those gone that no longer stand; return how many were new."""
         by_key = {entry.listed.key: entry for entry in reversed(entries)}
+        arrived = ArrivedKeys(self.connection, self.account, self.folder, self.time)
+        taken, arrivals = arrived.enter({key: entry for key, entry in by_key.items() if entry.by_key})
+        by_key = {key: entry for key, entry in by_key.items() if key not in taken}
         change = self._compare(by_key, standing)
         new = [entry for key, entry in reversed(by_key.items()) if key not in change.known] + change.anew
         self._apply(change)
         self._add(new, change.before)
-        return len(new)
+        return len(new) + arrivals
 
     def remember(self, cursor: str, start_at: float | None, doubt: str) -> None:
         """Keep how far the folder is listed."""

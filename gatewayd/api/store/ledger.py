@@ -28,6 +28,14 @@ class LedgerVerbs(ABC):
         """Return the ledger's entries for those of ``keys`` that it has."""
 
     @abstractmethod
+    def elsewhere(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
+        """Return what the account has under those of ``keys`` that it knows in other folders than this one.
+
+        Asked only if the transport's keys span folders. If several folders have a key, the entry that says most counts: one with a
+        mail, then one that waits, is not admitted, is offered, vanished; and of these the one that is not gone, or went last.
+        """
+
+    @abstractmethod
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return the anchors by which entries whose keys are gone can be recognised under another key.
 
@@ -57,7 +65,15 @@ class LedgerVerbs(ABC):
 
         ``standing``: the keys that the server lists now; every other key of the folder is marked gone, and becomes vanished if it
         waited or was offered. ``same_as``: the entry gets the state, mail and owed action of that entry, which loses its anchor and
-        its owed action; if the sizes differ, nothing is owed. ``doubt`` is kept with the folder until ``prove`` clears it: the
+        its owed action; if the sizes differ, nothing is owed.
+
+        ``by_key``: the key is the message of the entry that ``elsewhere`` names, or of the folder's own entry that is gone, unless
+        their arrivals differ. The mail of that entry is shown in this folder then, and the key becomes a ``duplicate`` of it, or
+        keeps its state if that is its own entry. Without a mail it is not admitted, waits or is offered as that entry was; in the
+        last two cases state, backlog and cause are those of ``entries``. What was owed is owed for this key alone, but for a move
+        to this very folder. All other entries of the key are gone then, and vanished if they waited or were offered.
+
+        ``doubt`` is kept with the folder until ``prove`` clears it: the
         whole folder is to be compared.
         """
 
@@ -102,6 +118,13 @@ class OwedVerbs(ABC):
         The entry of a message that was moved or deleted loses its anchor: no later key of the folder can be the same message. A
         filed entry is marked gone, so that its key can become that of another message. A duplicate is not: else a server that
         ignores deletions would be asked for the same bytes at every visit.
+        """
+
+    @abstractmethod
+    def missing(self, lease: Lease, entry_ids: Collection[int]) -> None:
+        """Commit that these keys are gone from their folders, for a transport whose keys span folders.
+
+        What is owed to them stays, and is not in ``owed`` until the key is listed again, in whichever folder.
         """
 
     @abstractmethod

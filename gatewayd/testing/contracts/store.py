@@ -21,6 +21,7 @@ from gatewayd.testing.contracts.proofs import ProofContract
 from gatewayd.testing.contracts.refused import RefusedFilingContract
 from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sending import SendingContract
+from gatewayd.testing.contracts.spanning import SpanningContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class StoreContract(
     LeaseBatchContract,
     AccountContract,
     LedgerContract,
+    SpanningContract,
     ProofContract,
     RereadContract,
     FilingContract,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Action, AuthError, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Secret, Spool
-from gatewayd.message.mail import anchor
+from gatewayd.message.mail import BytesSource, anchor, message_id, parse
 from gatewayd.testing.contracts.watch import WatchContract
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class TransportContract(WatchContract):
     tells_size: ClassVar[bool] = True
     #: The field with the secret that it logs in with.
     logs_in_by: ClassVar[str] = "password"
+    #: Whether listings and ``look_up`` say Message-IDs, which those do whose keys span folders: see ``Transport``.
+    tells_message_id: ClassVar[bool] = False
     #: The actions that its server can do; all of them are tested.
     actions: ClassVar[Sequence[Action]] = ()
 
@@ -230,10 +232,15 @@ class TransportContract(WatchContract):
     def test_headers_have_the_anchor_of_the_whole_message(self, site: Site) -> None:
         site.deliver(MESSAGES)
         expected = [anchor(raw) for raw in site.raw()]
+        named = [parse(BytesSource(raw)).message_id for raw in site.raw()]
         with closing(site.transport().open()) as session:
             listed = self.keys(session, site)
             heads = dict(session.headers(site.folder, [one.key for one in listed]))
+            now = {one.key: one for one in session.look_up(site.folder, [one.key for one in listed])}
         assert [anchor(heads.get(one.key, b"")) for one in listed] == expected
+        # A server may name a message that came without a name.
+        for one, name in zip(listed, named, strict=True) if self.tells_message_id else ():
+            assert message_id(now[one.key].message_id or "") == name or not name
 
     def test_P3_reading_changes_nothing_on_the_server(self, site: Site, tmp_path: Path) -> None:  # noqa: N802  the promise's name
         site.deliver(MESSAGES)

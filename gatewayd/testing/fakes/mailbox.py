@@ -63,11 +63,18 @@ class FakeMessage:
     momentary: bytes | None = None
     #: Searches and listings leave it out, but it is counted.
     hidden: bool = False
-    #: Its key, where that is not made of numbers: a UIDL.
+    #: Its key, where that is not made of numbers: a UIDL, or an id that it keeps in every folder.
     uidl: str = ""
+    #: The Message-ID that listings give; None: none.
+    listed_id: str | None = None
+    #: How often it was sent, if its bytes are made anew each time; None where they are not.
+    made: int | None = None
 
     def sent(self) -> bytes:
         """Return what is sent where it is fetched now."""
+        if self.made is not None:
+            self.made += 1
+            return b"X-Made: %d\r\n%b" % (self.made, self.raw)
         once, self.momentary = self.momentary, None
         return next(one for one in (once, self.served, self.raw) if one is not None)
 
@@ -100,7 +107,7 @@ class Folder:
 
     def listed(self, messages: Iterable[FakeMessage]) -> tuple[Listed, ...]:
         """Return messages as a listing gives them."""
-        return tuple(Listed(self.key(one), one.listed_size, one.arrival) for one in messages if not one.hidden)
+        return tuple(Listed(self.key(one), one.listed_size, one.arrival, one.listed_id) for one in messages if not one.hidden)
 
     def whole(self, cursor: str | None) -> Iterator[Page]:
         """Yield all of it as one page, as POP3 does."""

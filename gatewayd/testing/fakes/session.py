@@ -90,7 +90,7 @@ class FakeSession(Session):
         self.step(Asked("fetch", folder, tuple(one.key for one in listed)))
         for key in [one.key for one in listed]:
             self.step(Asked("message", folder, (key,)))
-            message = self._transport.folder(folder).keyed().get(key)
+            message = self._transport.folder(folder).keyed().get(key) or self._transport.wherever(key)
             if message is None and self._transport.placeholder is None:
                 yield Gone(key=key)
             elif message is None:
@@ -114,7 +114,7 @@ class FakeSession(Session):
                 continue
             there.messages.remove(message)
             if target is not None:
-                self._transport.deliver(message.raw, action.folder, arrival=message.arrival)
+                self._transport.arrive(message, action.folder)
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
         """See ``Session``."""

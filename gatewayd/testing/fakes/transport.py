@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, PermanentError, Transport
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing.fakes.mailbox import Asked, FakeMessage, Folder, Step
 from gatewayd.testing.fakes.session import FakeSession
 
@@ -33,6 +35,12 @@ class FakeTransport(Transport):
 
     It may be used by several threads: sessions by theirs, the mailbox from outside.
 
+    ``has_cursor`` False makes it like POP3: every listing is the whole folder, as one page. With a cursor, listings begin with the
+    last ``overlap`` messages before it.
+    ``can_watch`` lets sessions watch; ``timeout`` is how many seconds they wait for a server that says nothing.
+    ``keys_span_folders`` makes it like Microsoft Graph: a message keeps its key in every folder, listings give no sizes but
+    Message-IDs, and each fetch makes other bytes.
+
     >>> transport = FakeTransport()
     >>> transport.deliver(b"Subject: Booking 756\r\n\r\n")
     '1:1'
@@ -54,13 +62,13 @@ class FakeTransport(Transport):
         overlap: int = 0,
         can_watch: bool = False,
         timeout: float = 5.0,
+        keys_span_folders: bool = False,
     ) -> None:
-        """``has_cursor`` False makes it like POP3: every listing is the whole folder, as one page.
-
-        With a cursor, listings begin with the last ``overlap`` messages before it.
-        ``can_watch`` lets sessions watch; ``timeout`` is how many seconds they wait for a server that says nothing.
-        """
+        """See the class for what the keywords do."""
         super().__init__(Transport.Options(), account=account)
+        # Not `self.keys_span_folders = ...`: to a type checker it is the class's alone.
+        vars(self)["keys_span_folders"] = keys_span_folders
+        self._ids = count(1)
         self.has_cursor = has_cursor
         self.page_size = page_size
         self.overlap = overlap
@@ -95,9 +103,28 @@ class FakeTransport(Transport):
         with self._lock:
             message = FakeMessage(there.number(), raw, len(raw) if size == -1 else size, arrival)
             message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
+            if self.keys_span_folders:
+                message.uidl, message.listed_size, message.made = f"id{next(self._ids)}", None, 0
+                message.listed_id = parse(BytesSource(raw)).message_id
             there.messages.append(message)
         self.announce(folder)
         return there.key(message)
+
+    def move(self, key: str, folder: str, to: str) -> None:
+        """Move a message to another folder, as people do."""
+        message = self.message(key, folder)
+        self.folders[folder].messages.remove(message)
+        self.arrive(message, to)
+
+    def arrive(self, message: FakeMessage, folder: str) -> None:
+        """Put a message that was moved behind those of a folder; its key stays only if keys span folders."""
+        if not self.keys_span_folders:
+            self.deliver(message.raw, folder, arrival=message.arrival)
+            return
+        there = self.folders[folder]
+        message.number = there.number()
+        there.messages.append(message)
+        self.announce(folder)
 
     def vanish(self, key: str, folder: str = "INBOX") -> None:
         """Delete a message; a session that listed it finds it gone."""
@@ -109,6 +136,7 @@ class FakeTransport(Transport):
         there = self.folders[folder]
         there.generation += 1
         there.next_number = 1
+        # Where keys span folders, only the cursors of before are lost (HTTP 410 of Microsoft Graph).
         for message in there.messages:
             message.number = there.number()
             message.arrival = arrival or message.arrival
@@ -132,6 +160,11 @@ class FakeTransport(Transport):
     def keys(self, folder: str = "INBOX") -> list[str]:
         """Return the keys that are there now, oldest first."""
         return list(self.folders[folder].keyed())
+
+    def wherever(self, key: str) -> FakeMessage | None:
+        """Return a message of whichever folder, if keys span folders. The session calls it."""
+        folders = list(self.folders.values()) if self.keys_span_folders else []
+        return next((found for there in folders if (found := there.keyed().get(key))), None)
 
     def seen(self, folder: str = "INBOX") -> list[str]:
         """Return the keys of what is marked seen."""

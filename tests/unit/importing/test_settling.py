@@ -55,6 +55,7 @@ def settled(books: Books, act: Any) -> int:
         sessions=SimpleNamespace(call=lambda step: step(session), ask=lambda step, folder, keys: step(session, folder, keys)),
         reporter=reporter,
         go_on=lambda: None,
+        spans=False,
     )
     Settler(context, {"INBOX"}).settle()
     return reporter.report.settled

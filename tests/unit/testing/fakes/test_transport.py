@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 
 class FakeSite(Site):
-    def __init__(self, *, has_cursor: bool) -> None:
-        self.fake = FakeTransport(("INBOX", "Imported"), has_cursor=has_cursor, can_watch=True)
+    def __init__(self, *, has_cursor: bool, spans: bool = False) -> None:
+        self.fake = FakeTransport(("INBOX", "Imported"), has_cursor=has_cursor, can_watch=True, keys_span_folders=spans)
 
     def transport(self, **_: object) -> FakeTransport:
         return self.fake
 
     def deliver(self, messages: Sequence[bytes]) -> None:
         for raw in messages:
-            self.fake.deliver(raw)
+            # What is made anew each time could not be expected.
+            self.fake.message(self.fake.deliver(raw)).made = None
 
     def raw(self) -> Sequence[bytes]:
         return self.fake.raw()
@@ -66,6 +67,15 @@ class TestFakeTransportWithoutCursor(TestFakeTransport):
     @pytest.fixture
     def site(self) -> Site:
         return FakeSite(has_cursor=False)
+
+
+class TestFakeTransportWhoseKeysSpanFolders(TestFakeTransport):
+    tells_size = False
+    tells_message_id = True
+
+    @pytest.fixture
+    def site(self) -> Site:
+        return FakeSite(has_cursor=True, spans=True)
 
 
 def test_it_remembers_what_it_was_asked_and_does_once_what_it_was_told() -> None:
