@@ -71,8 +71,7 @@ def _refused(answer: HttpAnswer, found: Mapping[str, object], asked: TokenReques
     elif not codes or answer.status < _REFUSED:
         what = f"the answer is {answer.status}, with nothing that Google says"
         return TransientError(f"{asked.where}: {what}", advice=_SERVER, retry_after=wait)
-    # Google's own library takes a code among the words for one, too.
-    entry = refusal((*codes, words), words, asked.way)
+    entry = refusal((*codes, words), asked.way)
     names = {"user": asked.user, "account": asked.account, "client": asked.client, "scope": asked.scope}
     message, advice = f"{asked.where}: {entry.says.format(**names)} ({shown})", entry.advice.format(**names)
     return TransientError(message, advice=advice, retry_after=wait) if entry.later else AuthError(message, advice=advice)

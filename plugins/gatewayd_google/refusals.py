@@ -181,11 +181,11 @@ OTHER = Refusal(
 )
 
 
-def refusal(codes: tuple[str, ...], words: str, way: Way) -> Refusal:
-    """Return the first entry that fits one of the codes and what Google says beside them."""
-    said = words.lower()
+def refusal(said: tuple[str, ...], way: Way) -> Refusal:
+    """Return the first entry that fits what Google says: its codes, and its words, among which a code may be, too."""
+    text = " ".join(said).lower()
     for one in REFUSALS:
-        fits = not one.words or any(word in said for word in one.words)
-        if fits and one.way in (None, way) and not set(codes).isdisjoint(one.codes):
+        fits = not one.words or any(word in text for word in one.words)
+        if fits and one.way in (None, way) and not set(said).isdisjoint(one.codes):
             return one
     return OTHER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from gatewayd import AuthError, ConfigError, TokenSource, TransientError
+from gatewayd import AuthError, ConfigError, Credential, Secret, TokenSource, TransientError
 from gatewayd.registry.loading import load
 from gatewayd_google.credential import Google
 from gatewayd_google.options import GoogleOptions
@@ -29,6 +32,7 @@ from tests.plugins.google_site import (
     google,
     key_file,
     pem,
+    private_key,
     secret,
 )
 
@@ -38,6 +42,11 @@ if TYPE_CHECKING:
 
     from tests.plugins.google_site import GoogleSite
 
+OF_A_CURVE = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+#: Of the same curve by a number that nobody has given.
+_DER = base64.b64decode("".join(OF_A_CURVE.splitlines()[1:-1])).replace(b"\x3d\x03\x01\x07", b"\x3d\x03\x01\x7f")
+OF_NO_CURVE = f"-----BEGIN PRIVATE KEY-----\n{base64.encodebytes(_DER).decode()}-----END PRIVATE KEY-----\n"
+ENCRYPTED = private_key(0).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode()
 IMAP_ADMIN = "https://www.googleapis.com/auth/gmail.imap_admin"
 
 
@@ -134,7 +143,9 @@ def test_a_wrong_clock_is_told_as_that(site: GoogleSite, ahead: float) -> None:
         (key_file(private_key="\ud800"), "has no 'private_key'"),
         (key_file(private_key=pem()[:300]), "has a damaged 'private_key'"),
         (key_file(private_key="-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "has a damaged 'private_key'"),
-        (key_file(private_key="-----BEGIN EC PRIVATE KEY-----\n" + pem()[28:]), "has a damaged 'private_key'"),
+        (key_file(private_key=OF_A_CURVE), "has a damaged 'private_key'"),
+        (key_file(private_key=OF_NO_CURVE), "has a damaged 'private_key'"),
+        (key_file(private_key=ENCRYPTED), "has a damaged 'private_key'"),
     ],
 )
 def test_a_key_file_that_is_none_is_told_without_its_content(site: GoogleSite, key: object, what: str) -> None:
@@ -203,7 +214,12 @@ def test_fields_that_do_not_go_together_are_faults(tmp_path: Path, fields: dict[
     assert what in str(caught.value)
 
 
-def test_it_is_found_as_a_plugin_and_its_sample_is_sound() -> None:
-    from gatewayd import Credential  # noqa: PLC0415
+def test_a_secret_that_is_no_utf8_is_sent_as_it_is(site: GoogleSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIENT_SECRET", "caf\udce9")
+    said = refused(by_consent(site, client_secret=Secret("env", "CLIENT_SECRET")))
+    assert "`client_secret` is wrong" in said
+    assert site.forms[0]["client_secret"] == "caf\ufffd"
 
+
+def test_it_is_found_as_a_plugin() -> None:
     assert load().get(Credential, "google") is Google

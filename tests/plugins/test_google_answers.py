@@ -46,7 +46,7 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     return HttpAnswer(status=status, reason="", headers=headers or {}, body=raw)
 
 
-def error_of(status: int, body: object, way: Way = "refresh token", **headers: str) -> GatewaydError:
+def error_of(status: int, body: object, way: Way = "refresh token", headers: dict[str, str] | None = None) -> GatewaydError:
     with pytest.raises(GatewaydError) as caught:
         given(answer(status, body, headers), ASKED[way])
     return caught.value
@@ -106,6 +106,10 @@ def test_what_google_is_known_to_say_is_understood(way: Way, status: int, error:
     assert f"({status} {error}{f': {words}' if words else ''})" in found.message
 
 
+def test_a_subtype_counts_where_the_words_say_nothing() -> None:
+    assert "wants a new log-in" in error_of(400, {"error": "invalid_grant", "error_subtype": "rapt_required"}).message
+
+
 def test_a_disabled_api_is_told_with_the_page_that_enables_it() -> None:
     words = "Gmail API has not been used in project 1 before or it is disabled."
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED"}]
@@ -126,6 +130,17 @@ def test_what_may_go_well_later_is_tried_when_google_says(site: GoogleSite, stat
 @pytest.mark.parametrize("words", [{"error": "internal_failure"}, {"error": "x", "error_description": "temporarily_unavailable"}])
 def test_googles_own_words_for_later_count_whatever_the_status(words: dict[str, str]) -> None:
     assert isinstance(error_of(400, words), TransientError)
+
+
+def test_a_proxy_that_says_later_is_heard() -> None:
+    error = error_of(408, b"", headers={"retry-after": "70"})
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 70
+
+
+@pytest.mark.parametrize("status", [201, 204, 302, 307])
+def test_a_refusal_with_the_status_of_something_else_is_none(status: int) -> None:
+    assert type(error_of(status, {"error": "invalid_grant"})) is TransientError
 
 
 # --- answers that are none --------------------------------------------------------------------------------------------
@@ -180,7 +195,7 @@ def test_deep_json_does_no_harm(body: bytes) -> None:
 
 
 def test_a_huge_answer_is_not_read_to_its_end(site: GoogleSite) -> None:
-    site.answers = [(200, {}, json.dumps(TOKEN | {"more": "x" * (1 << 20)}).encode())]
+    site.answers = [(200, {}, json.dumps(TOKEN | {"more": "x" * (1 << 17)}).encode())]
     with pytest.raises(TransientError) as caught:
         by_consent(site).obtain(USER, "")
     assert type(caught.value) is TransientError
