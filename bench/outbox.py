@@ -140,7 +140,7 @@ def _composed(store: Sql) -> Sequence[bytes]:
             taken = Taken(
                 id=filing.id,
                 operator="acme",
-                owner=None,
+                user=None,
                 mail_id=filing.id,
                 delivery=_delivery(filing.id),
                 recipients=(Recipient(address=_DUTY),),

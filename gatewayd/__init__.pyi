@@ -126,13 +126,10 @@ from gatewayd.api.store import Store as Store
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment
-from gatewayd.api.token_endpoint import TokenEndpoint as TokenEndpoint
-from gatewayd.api.token_endpoint import TokenMechanism as TokenMechanism
-from gatewayd.api.token_endpoint import TokenRefused as TokenRefused
-from gatewayd.api.token_endpoint import logged_in as logged_in
-from gatewayd.api.token_endpoint import refusal_reason as refusal_reason
-from gatewayd.api.token_endpoint import token_mechanism as token_mechanism
-from gatewayd.api.token_endpoint import token_message as token_message
+from gatewayd.api.token_login import TokenEndpoint as TokenEndpoint
+from gatewayd.api.token_login import TokenMechanism as TokenMechanism
+from gatewayd.api.token_login import token_mechanism as token_mechanism
+from gatewayd.api.token_login import token_message as token_message
 from gatewayd.api.values import KINDS as KINDS
 from gatewayd.api.values import Action as Action
 from gatewayd.api.values import Came as Came

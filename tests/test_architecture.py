@@ -1,4 +1,4 @@
-"""The plan of the house, as tests that name file and line (design section 3)."""
+"""The plan of the house, as tests that name file and line."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.renamed_fields import HasUser
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -93,13 +95,13 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(HasUser):
     """A delivery that its taker may try now."""
 
     id: int
     operator: str
     #: The user, for a personal filing; None for a general one.
-    owner: str | None
+    user: str | None
     mail_id: int
     delivery: Delivery
     #: All recipients; those that wait are to be tried.
@@ -129,7 +131,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(HasUser):
     """A mail that we wrote ourselves: it is filed with direction ``out``, and goes out as it is."""
 
     #: Its view, with the raw bytes as its source. The id is given by the store.
@@ -138,7 +140,7 @@ class Outgoing:
     #: The sending account.
     account: str
     #: The user whose personal mail it is; None for general mail.
-    owner: str | None = None
+    user: str | None = None
     #: Id of the mail that it answers, whose links it inherits; None where it answers none.
     answers: int | None = None
 
@@ -152,14 +154,14 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(HasUser):
     """Whose delivery something comes back from."""
 
     #: The delivery's, as we wrote it.
     message_id: str
     operator: str
     #: The user, for a personal filing; None for a general one.
-    owner: str | None
+    user: str | None
     #: The server's id that was asked for, where the delivery is known by that; else empty.
     server_id: str = ""
 
@@ -199,12 +201,12 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryView:
+class DeliveryView(HasUser):
     """A delivery as it is shown."""
 
     id: int
     operator: str
-    owner: str | None
+    user: str | None
     mail_id: int
     #: Of the mail that is delivered.
     subject: str

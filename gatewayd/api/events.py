@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -40,9 +41,15 @@ class MailFiled:
         return tuple(filing.operator for filing in self.filings)
 
     @property
-    def owner(self) -> str | None:
+    def user(self) -> str | None:
         """The user whose personal mail it is; None for general mail."""
-        return next((filing.owner for filing in self.filings), None)
+        return next((filing.user for filing in self.filings), None)
+
+    @property
+    def owner(self) -> str | None:
+        """The old name of ``user``; it works for one release, and warns."""
+        warnings.warn("MailFiled.owner is called user now", DeprecationWarning, stacklevel=2)
+        return self.user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

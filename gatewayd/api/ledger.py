@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.api.renamed_fields import HasHolder
+from gatewayd.api.renamed_fields import HasHolder, HasUser
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +35,7 @@ __all__ = [
     "Waiting",
 ]
 
-#: The states of a key in the ledger (design section 4).
+#: The states of a key in the ledger.
 State: TypeAlias = Literal["offered", "waiting", "filed", "duplicate", "not admitted", "vanished"]
 
 
@@ -190,12 +190,12 @@ class FilingFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filing:
+class Filing(HasUser):
     """One mail, filed for one operator."""
 
     operator: str
     #: The user whose personal mail it is; None for general mail.
-    owner: str | None
+    user: str | None
     #: (by whom, what)
     links: tuple[tuple[str, Link], ...] = ()
     rivals: tuple[tuple[str, Rivals], ...] = ()

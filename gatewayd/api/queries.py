@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.renamed_fields import HasUser
 from gatewayd.api.timestamps import moment
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ class RivalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilingView:
+class FilingView(HasUser):
     """A filing as it is listed. ``sender`` and ``to`` are bare addresses."""
 
     id: int
     operator: str
-    owner: str | None
+    user: str | None
     account: str
     folder: str
     key: str
@@ -222,7 +223,7 @@ def file_rows(files: Iterable[Attachment]) -> list[Json]:
 
 
 def filing_row(filing: FilingView) -> dict[str, Json]:
-    """Return a filing as `mail list --json` prints it, and as a webhook is sent it (design section 9)."""
+    """Return a filing as `mail list --json` prints it, and as a webhook is sent it."""
     return {
         "id": filing.id,
         "operator": filing.operator,

@@ -1,4 +1,4 @@
-"""Keep a batch's raw bytes in a temporary file, the spool, while the batch is worked on."""
+"""Keep a batch's raw bytes in a temporary file, the spool, while the batch is worked on; a full disk is noticed here."""
 
 from __future__ import annotations
 

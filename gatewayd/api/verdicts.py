@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.renamed_fields import HasUser
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -33,7 +35,7 @@ class Provisional:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubted:
+class Doubted(HasUser):
     """A stored mail with a provisional verdict."""
 
     mail_id: int
@@ -42,7 +44,7 @@ class Doubted:
     #: The operator has a filing of it, which is this user's where it is personal.
     filed: bool
     verdict: Provisional
-    owner: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

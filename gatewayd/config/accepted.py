@@ -1,4 +1,4 @@
-"""Keep a copy of each config file that was taken over, to run in its place while it is faulty (design section 8).
+"""Keep a copy of each config file that was taken over, to run in its place while it is faulty.
 
 ``accepted/`` in the state folder holds a copy of ``gatewayd.yaml``, of each operator's and account's file, and of each
 single-file plugin, as it was when it last was sound. The copy runs in place of a faulty file, and is checked anew when it

@@ -1,4 +1,4 @@
-"""Decide which forward rules of an operator a mail fits, and say why not. Patterns are RE2's, whose time is linear."""
+"""Test a mail against one forward rule of an operator, and say why it does not fit. Patterns are RE2's, whose time is linear."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) 
         yield _not_linked(when.linked, filing)
     if when.unlinked and filing.links:
         yield f"linked to {_kinds(filing)}, expected to be linked to nothing"
-    if filing.owner is not None and account not in when.accounts:
+    if filing.user is not None and account not in when.accounts:
         # A colleague's own mail goes nowhere by a rule that was written for the shared mailbox.
-        yield f"personal mail of {filing.owner}, and the rule does not name the account {account}"
+        yield f"personal mail of {filing.user}, and the rule does not name the account {account}"
     if when.accounts and account not in when.accounts:
         yield f"came by {account}, not by {enumerated(when.accounts)}"
     if when.from_:

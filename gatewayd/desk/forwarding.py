@@ -70,8 +70,8 @@ class Forwarding:
         """Return the targets and addresses that a person typed, each once."""
         operator, account = self.operators.get(filing.operator), self.accounts.get(filing.account)
         targets = operator.targets if operator else {}
-        # Only as far as the account serves this operator and owner today (promise P6).
-        serves = account and filing.operator in account.operators and account.user in {None, filing.owner}
+        # Only as far as the account serves this operator and user today (promise P6).
+        serves = account and filing.operator in account.operators and account.user in {None, filing.user}
         approved = account.approved if account and serves else ()
         goals: list[Address | TargetConfig] = []
         for word in to:

@@ -117,7 +117,7 @@ class Writer:
             mail=parse(BytesSource(raw), received_at=draft.date),
             digest=hashlib.sha256(raw).digest(),
             account=account.name,
-            owner=answers.owner if answers else None,
+            user=answers.user if answers else None,
             answers=answers.id if answers else None,
         )
         delivery = Delivery(
@@ -172,12 +172,12 @@ class Writer:
 
     def _reply_to(self, filing: FilingView) -> Address | None:
         """Return the Reply-To of a user's mail: answers go to the user, and not into the shared mailbox (promise P6)."""
-        if filing.owner is None:
+        if filing.user is None:
             return None
-        user = self._user(filing.operator, filing.owner)
+        user = self._user(filing.operator, filing.user)
         if user is None:
             raise PermanentError(
-                f"operators/{filing.operator}.yaml does not say who {filing.owner} is, who must get the answers to this mail",
+                f"operators/{filing.operator}.yaml does not say who {filing.user} is, who must get the answers to this mail",
                 advice="Mend it; `gatewayd check` shows what is faulty.",
             )
         return Address(name=user.name, email=user.email)

@@ -1,4 +1,4 @@
-"""Recognise known mail under new keys after a server has renumbered a folder (design section 4)."""
+"""Recognise known mail under new keys after a server has renumbered a folder."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class RenumberedEntries:
 
 
 def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
-    """Return for each fresh key the one gone entry that is the same message (design section 4, renumbering).
+    """Return for each fresh key the one gone entry that is the same message.
 
     They fit if Message-ID, Date, From and Subject are the same, and the arrival too, or the size if the server gives no arrival.
     A key that fits no entry or several, or an entry that several keys fit, is fetched: the digest decides then.

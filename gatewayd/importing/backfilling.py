@@ -73,7 +73,7 @@ def file_old(backfill: Backfill) -> Iterator[int]:
     """
     backfill.matching.refresh(backfill.spec)
     account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
-    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.user):
+    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, user=backfill.user):
         after = ids[-1]
         new, undecided = backfill.file(ids)
         if undecided:
@@ -90,7 +90,7 @@ class Backfiller:
         self._account = context.account
 
     def file_old(self, operator: str) -> None:
-        """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
+        """File the account's old mail for an operator that was added later, on purpose."""
         spec = next((one for one in self._context.specs if one.operator.name == operator), None)
         if spec is None:
             advice = "Add it to the account's `operators` first."

@@ -274,7 +274,7 @@ def filings(mails: Sequence[Mail], results: Sequence[OperatorResult], *, user: s
         for mail_id in filed.keys() - found.refused - found.pending:
             filing = Filing(
                 operator=found.operator,
-                owner=user,
+                user=user,
                 links=tuple(links.get(mail_id, ())),
                 rivals=tuple(rivals.get(mail_id, ())),
                 faults=tuple(faults.get(mail_id, ())),

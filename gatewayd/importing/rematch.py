@@ -67,7 +67,7 @@ def retry(
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
         for one in batch:
             if one.id in seen:
-                filing = replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")
+                filing = replace(filed[one.id][0], user=one.user, queue=one.queue or "")
                 came_by[one.account].append((seen[one.id], filing))
         back = AccountRouting(router=router).returned(list(seen.values()))
         routing = {account: AccountRouting(account=account, router=router, forward=fire) for account in came_by}
@@ -147,9 +147,9 @@ def _verdicts(
     (found,) = matched.results
     user, queue = account.user if account else None, imports.error_queue if imports else "errors"
     # Filed mail stays with the user for whom it was filed, whoever has the account now, so that no rule for general mail takes it.
-    users = {one.mail_id: one.owner if filed else user for one in group}
+    users = {one.mail_id: one.user if filed else user for one in group}
     made = {
-        mail_id: [replace(one, owner=users[mail_id]) for one in each]
+        mail_id: [replace(one, user=users[mail_id]) for one in each]
         for mail_id, each in filings(matched.mails, [found], user=None, queue=queue).items()
     }
     # Mail for which the directory can't be asked now stays as it is.

@@ -1,4 +1,6 @@
-"""Decides which mails an operator admits, by sender and contact type, and calls its matchers, each in a guard (promise P4)."""
+"""Decide which mails an operator admits, by the contact types of the senders' addresses, and call its matchers, each in a guard
+(promise P4).
+"""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[O
     """
     if account.user is not None or not origins:
         return filings
-    personal = next((one for one in origins if one.owner is not None), None)
+    personal = next((one for one in origins if one.user is not None), None)
     if personal is not None:
-        return [replace(_of(personal.operator, account, filings), owner=personal.owner)]
+        return [replace(_of(personal.operator, account, filings), user=personal.user)]
     concerned = dict.fromkeys(one.operator for one in origins if one.operator in account.operators)
     return [_of(operator, account, filings) for operator in concerned] or filings
 
@@ -53,7 +53,7 @@ def refused_by(
     for each in found:
         for mail_id in each.refused | each.pending:
             if filed[mail_id]:
-                without.setdefault(mail_id, []).append(Filing(operator=each.operator, owner=None))
+                without.setdefault(mail_id, []).append(Filing(operator=each.operator, user=None))
     would = own({mail_id: [*filed[mail_id], *others] for mail_id, others in without.items()})
     left = {mail_id: {one.operator for one in each} - {one.operator for one in filed[mail_id]} for mail_id, each in would.items()}
     return {mail_id: tuple(sorted(names)) for mail_id, names in left.items() if names}
@@ -61,4 +61,4 @@ def refused_by(
 
 def _of(operator: str, account: AccountConfig, filings: Sequence[Filing]) -> Filing:
     queue = account.imports.error_queue if account.imports else ""
-    return next((one for one in filings if one.operator == operator), Filing(operator=operator, owner=None, queue=queue))
+    return next((one for one in filings if one.operator == operator), Filing(operator=operator, user=None, queue=queue))

@@ -1,4 +1,4 @@
-"""Match batches in worker processes, where a fault or an endless loop can't hurt the daemon (design section 5)."""
+"""Match batches in worker processes, where a fault or an endless loop can't hurt the daemon."""
 
 from __future__ import annotations
 

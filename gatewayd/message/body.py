@@ -1,4 +1,6 @@
-"""Decide which parts of a mail are its text and which are files, by its structure (RFC 2046, 2183, 2387), not by file names."""
+"""Decide which parts of a mail are its text and which are files, by its structure (RFC 2046, 2183, 2387), not by file names; of
+several versions of a text, ``mail.py`` reads the first that is not blank.
+"""
 
 from __future__ import annotations
 

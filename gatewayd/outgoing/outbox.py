@@ -151,7 +151,7 @@ class _Round:
         routes: dict[tuple[str, str, str | None], tuple[Forwarder, Address | None]] = {}
         forwarder, parcels = None, []
         for taken in list(self.left.values()):
-            key = (taken.operator, taken.delivery.target, taken.owner)
+            key = (taken.operator, taken.delivery.target, taken.user)
             try:
                 if key not in routes:
                     routes[key] = self._route(taken)

@@ -56,7 +56,7 @@ def _sending_account(config: Config, taken: Taken) -> tuple[AccountConfig, SendC
         raise ConfigError(f"account {name} sends no more")
     if taken.operator not in account.operators:
         raise ConfigError(f"account {name} does not serve operator {taken.operator} any more")
-    if account.user not in {None, taken.owner}:
+    if account.user not in {None, taken.user}:
         raise ConfigError(f"account {name} belongs to user {account.user}, who does not have this mail")
     return account, account.sends
 
@@ -66,7 +66,7 @@ def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], Fi
     found: dict[tuple[str, int], FilingView] = {}
     for operator in {one.operator for one in taken}:
         ours = [one for one in taken if one.operator == operator]
-        viewer = Viewer(operator=operator, users=tuple({one.owner for one in ours if one.owner is not None}))
+        viewer = Viewer(operator=operator, users=tuple({one.user for one in ours if one.user is not None}))
         ids = tuple({one.mail_id for one in ours})
         found |= {(operator, filing.id): filing for filing in store.filings(viewer, Query(ids=ids, limit=len(ids)))}
     return found

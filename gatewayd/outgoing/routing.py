@@ -1,4 +1,4 @@
-"""Decide by an operator's rules which mail goes on to which targets, and withhold mail that would go in a circle.
+"""Apply all forward rules of an operator: which mail goes on to which targets, and what is withheld since it would go in a circle.
 
 Rules send each mail on when it comes in new, never for backlog, a rematch or a retry, unless a person asks for it. The links that
 an answer to mail of ours will inherit count as its own.
@@ -152,7 +152,7 @@ class Router:
         if config is None or not config.rules:
             return []
         back = self.returned([mail])[mail.id]
-        filing = replace(filing, owner=came_by.user if came_by and operator in came_by.operators else None)
+        filing = replace(filing, user=came_by.user if came_by and operator in came_by.operators else None)
         filing = next((one for one in self.owned(account, [filing], back) if one.operator == operator), filing)
         filing = self._proven(filing, back)
         filing = _with_inherited(mail, filing, self._inherits([filing]))
@@ -186,8 +186,8 @@ class Router:
 
     def _why_not(self, rule: Rule, account: str, mail: Mail, filing: Filing) -> str:
         known = self._config.accounts.get(account)
-        if known and filing.owner is not None and known.user != filing.owner:
-            return f"personal mail of {filing.owner}, which came back by {account}: no rule takes it"
+        if known and filing.user is not None and known.user != filing.user:
+            return f"personal mail of {filing.user}, which came back by {account}: no rule takes it"
         return rules.why_not(rule, account=account, mail=mail, filing=filing)
 
     @staticmethod
@@ -246,7 +246,7 @@ def to_target(target: TargetConfig, signer: Signer, accounts: Mapping[str, Accou
 
 
 def _heir(filing: Filing, follows: Follows) -> tuple[str, str | None, str]:
-    return filing.operator, filing.owner, follows.message_id
+    return filing.operator, filing.user, follows.message_id
 
 
 def _with_inherited(mail: Mail, filing: Filing, inherits: _Inherits) -> Filing:

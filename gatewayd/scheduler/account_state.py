@@ -1,4 +1,7 @@
-"""The state of one account, as this daemon knows it. Changed by the loop's thread alone."""
+"""The state of one account in this daemon: when it is due next, and whether it backs off or is paused after a failed visit.
+
+Changed by the loop's thread alone.
+"""
 
 from __future__ import annotations
 

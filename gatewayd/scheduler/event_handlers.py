@@ -1,4 +1,8 @@
-"""Handle what happens to accounts: servers announce mail, visits end, people ask, leases come and go. In the loop's thread."""
+"""Handle what happens to accounts: servers announce mail, visits end, people ask, leases come and go; how long an account rests is
+decided in ``account_state.py``.
+
+All of it runs in the loop's thread.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Take, renew and give back the leases of accounts, in a thread of its own since the store may keep it waiting."""
+"""Take, renew and give back the leases of accounts, in a thread of its own since the store may keep it waiting; a visit renews its
+own lease meanwhile.
+"""
 
 from __future__ import annotations
 

@@ -86,13 +86,13 @@ class Accounts(AccountVerbs):
             found: list[tuple[str, str | None]] = [(one, None) for one in operators if (one, None) not in known]
             for one in operators:
                 owners = connection.scalars(each(filing.c.owner, and_(filing.c.operator == one, personal)))
-                found += [(one, owner) for owner in owners if (one, owner) not in known]
+                found += [(one, user) for user in owners if (one, user) not in known]
             counted = select(func.count()).select_from(filing)
             numbers = {
-                (one, owner): connection.execute(
-                    counted.where(filing.c.operator == one, filing.c.owner.is_(None) if owner is None else filing.c.owner == owner)
+                (one, user): connection.execute(
+                    counted.where(filing.c.operator == one, filing.c.owner.is_(None) if user is None else filing.c.owner == user)
                 ).scalar_one()
-                for one, owner in found
+                for one, user in found
             }
         return {who: number for who, number in numbers.items() if number}
 

@@ -115,7 +115,7 @@ class FiledBatch:
             if had.mail_id is None:
                 kept[each.digest] = _Kept(had.content_id, mail_id)
                 new.add(mail_id)
-                whom = filed_for((one.operator, one.owner) for one in each.filings)
+                whom = filed_for((one.operator, one.user) for one in each.filings)
                 rows.append({**self._mail(each.mail, entries[mail_id], had.content_id), "filed_for": whom})
                 filings.extend((mail_id, one) for one in each.filings)
                 self._end(mail_id, "filed", mail_id=mail_id, **filed)

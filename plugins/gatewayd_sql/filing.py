@@ -55,7 +55,7 @@ class Filer(FilingVerbs):
         with self._db.writing() as connection:
             time = clock(connection)
             entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
-            own = Filing(operator=viewer.operator, owner=outgoing.owner)
+            own = Filing(operator=viewer.operator, user=outgoing.user)
             filed = [Filed(entry_id=entry_id, mail=outgoing.mail, digest=outgoing.digest, filings=(own,))]
             if not FiledBatch(connection, outgoing.account, time, shown(filed), direction="out").commit(filed).filed:
                 raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
@@ -82,13 +82,13 @@ class Filer(FilingVerbs):
             forget(connection, [key for key in new if key[1] in mine])
         return len(wanted)
 
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, user: str | None = None) -> Sequence[int]:
         """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
         filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
         with self._db.reading() as connection:
             # Filings are found by operator and mail: of a mail alone, all personal ones that there are would be gone through.
             here = exists().where(one_of(filing.c.operator, connection.scalars(each(filing.c.operator, true()))))
-            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (owner or ""))
+            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (user or ""))
             query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
             return list(connection.scalars(query.order_by(mail.c.id).limit(limit)))
 

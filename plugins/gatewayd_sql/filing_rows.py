@@ -72,7 +72,7 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
         {
             "operator": each.operator,
             "mail_id": mail_id,
-            "owner": each.owner,
+            "owner": each.user,
             "unread": unread,
             "queue": queue_of(each),
             "filed_at": time,

@@ -67,7 +67,7 @@ def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> 
     The filings are given as (mail id, filing).
     """
     following = [
-        (mail_id, (each.operator, each.owner, said.message_id), by, said.because)
+        (mail_id, (each.operator, each.user, said.message_id), by, said.because)
         for mail_id, each in filings
         for by, said in each.follows
     ]
@@ -106,7 +106,7 @@ def answer(connection: Connection, viewer: Viewer, mail_id: int, outgoing: Outgo
     rows = [
         link_row(viewer.operator, mail_id, Record(kind=kind, id=record_id, label=label), by=by, because=because, by_hand=True)
         for kind, record_id, label, by, owner in connection.execute(query)
-        if _may_share(owner, outgoing.owner)
+        if _may_share(owner, outgoing.user)
     ]
     _LINK.run(connection, rows)
 

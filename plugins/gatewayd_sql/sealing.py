@@ -93,7 +93,7 @@ def seal(connection: Connection, filings: Collection[tuple[str, int]]) -> None:
 
 
 def filed_for(filings: Iterable[tuple[str, str | None]]) -> str:
-    """Return how (operator, owner) of a mail's filings are written down with it."""
+    """Return how (operator, user) of a mail's filings are written down with it."""
     return json.dumps(sorted(set(filings), key=repr))
 
 
@@ -107,6 +107,6 @@ def remember(connection: Connection, mail_ids: Collection[int]) -> None:
     """Write down with mails, which are held, for whom they are filed now."""
     found: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
     query = select(filing.c.mail_id, filing.c.operator, filing.c.owner)
-    for mail_id, operator, owner in connection.execute(query.where(of_mails(filing, mail_ids, operators(connection)))):
-        found[mail_id].append((operator, owner))
+    for mail_id, operator, user in connection.execute(query.where(of_mails(filing, mail_ids, operators(connection)))):
+        found[mail_id].append((operator, user))
     _REMEMBER.run(connection, [{"which": mail_id, "whom": filed_for(found[mail_id])} for mail_id in mail_ids])

@@ -109,7 +109,7 @@ class Sending(DeliveryVerbs):
         return True
 
     def inheritable(self, wanted: Collection[Heir]) -> dict[Heir, list[Record]]:
-        """Return the records that filings would inherit, by (operator, owner, Message-ID that they follow)."""
+        """Return the records that filings would inherit, by (operator, user, Message-ID that they follow)."""
         with self._db.reading() as connection:
             found = links_to_inherit(connection, wanted)
         return {heir: [Record(kind=row.kind, id=row.record_id, label=row.label) for row in rows] for heir, rows in found.items()}

@@ -169,7 +169,7 @@ mail = Table(
     Column("sent_at", Double),
     Column("received_at", Double, nullable=False),
     Column("direction", Text, nullable=False),
-    # For whom it was filed, as written down when it was: (operator, owner) in JSON. The filings are held against it.
+    # For whom it was filed, as written down when it was: (operator, user) in JSON. The filings are held against it.
     Column("filed_for", Text, nullable=False, server_default="[]"),
     UniqueConstraint("account", "content_id", name="mail_once"),
 )

@@ -1,4 +1,4 @@
-"""The matcher ``threads``: a reply names the mail that it answers (RFC 5322 section 3.6.4), and gets the same links.
+"""The matcher ``threads``: names the mail of ours that a reply answers (RFC 5322 section 3.6.4); the store gives it the same links.
 
 The matcher only finds Message-IDs that look like ours. The kernel has the key, and ignores foreign and forged ones.
 """

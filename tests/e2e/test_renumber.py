@@ -1,4 +1,4 @@
-"""Renumbered folders: known mail is known again, also when the server changed a header (design section 4)."""
+"""Renumbered folders: known mail is known again, also when the server changed a header."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def shown() -> Mapping[str, str]:
 
 
 def mail(mail_id: int, *, backlog: bool = False) -> MailFiled:
-    filings = tuple(Filing(operator=name, owner=None) for name in ("acme", "globetrot"))
+    filings = tuple(Filing(operator=name, user=None) for name in ("acme", "globetrot"))
     return MailFiled(
         account="reservations",
         folder="INBOX",

@@ -62,7 +62,7 @@ def fill(store: Sql) -> None:
     one = Custodian.of(store)
     faults = [FilingFault("contacts", "it fell")]
     one.file("1", make_raw(1), make_filing(links=RECORDS[:2], rivals=RECORDS, faults=faults), make_filing("globetrot"))
-    one.file("2", make_raw(2), make_filing(owner="irina"))
+    one.file("2", make_raw(2), make_filing(user="irina"))
     gone = one.file("3", make_raw(3), make_filing(links=RECORDS[:1]), owed=Action(do="delete"))
     store.settled(one.lease, [gone])
     one.file("4", make_raw(1))

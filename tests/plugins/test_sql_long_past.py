@@ -45,7 +45,7 @@ def test_P4_old_mail_of_one_account_is_not_held_against_all_personal_mail_of_oth
     with closing(store):
         general, personal = Custodian.of(store), Custodian.of(store, "irina")
         ids = [general.file(str(number), make_raw(number)) for number in range(100)]
-        mine = personal.file("1", make_raw(1000), make_filing(owner="irina"))
+        mine = personal.file("1", make_raw(1000), make_filing(user="irina"))
         with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database:
             database.execute(
                 f"WITH RECURSIVE past(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < {GONE // 10}) "

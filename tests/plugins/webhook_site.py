@@ -46,7 +46,7 @@ def parcel(number: int = 1, raw: bytes = RAW) -> Parcel:
     filing = FilingView(
         id=700 + number,
         operator="acme",
-        owner=None,
+        user=None,
         account="reservations",
         folder="INBOX",
         key="1:7",

@@ -101,7 +101,7 @@ class Post:
         """File a mail, and return its id."""
         number = next(self._numbers)
         self._hand = self._hand or Custodian.of(self.store)
-        return self._hand.file(str(number), raw or make_raw(number), make_filing(operator, owner=owner))
+        return self._hand.file(str(number), raw or make_raw(number), make_filing(operator, user=owner))
 
     def enter(self, *to: str, mail: int | None = None, **fields: Any) -> int:
         """Enter a delivery of a new mail, and return its id."""

@@ -97,5 +97,5 @@ def test_the_audit_takes_what_is_there_and_names_what_was_filed_with_other_bytes
     (own,) = gateway.store.audit("own", {"INBOX": make_listing("1:1")})
     assert own.proven
     (mine,) = gateway.store.filings(Viewer(operator="acme", users=("irina",)), Query(account="own"))
-    assert (mine.owner, mine.queue, len(mine.rivals)) == ("irina", "desk", 2)
+    assert (mine.user, mine.queue, len(mine.rivals)) == ("irina", "desk", 2)
     assert not gateway.store.check().faults

@@ -49,10 +49,10 @@ class FilingVerbs(ABC):
         """
 
     @abstractmethod
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, user: str | None = None) -> Sequence[int]:
         """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id.
 
-        Personal mail of other users than ``owner`` is left out: it is for nobody else.
+        Personal mail of other users than ``user`` is left out: it is for nobody else.
         """
 
     @abstractmethod

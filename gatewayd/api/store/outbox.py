@@ -103,10 +103,10 @@ class DeliveryVerbs(ABC):
     def inheritable(
         self, wanted: Collection[tuple[str, str | None, str]]
     ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
-        """Return the records that filings would inherit now, given as (operator, owner, Message-ID that they follow).
+        """Return the records that filings would inherit now, given as (operator, user, Message-ID that they follow).
 
         They are the records that the operator's own outgoing mail of that Message-ID is linked to, without links that were removed:
-        of general mail, and for a personal filing also of its owner's. Filings that inherit nothing are left out. Called once for
+        of general mail, and for a personal filing also of its user's. Filings that inherit nothing are left out. Called once for
         each batch that rules fire for.
         """
 

@@ -153,8 +153,8 @@ class AccountContract:
 
     def test_P6_mail_of_former_operators_and_users_is_counted_and_nobody_else_s(self, store: Store, shared: Custodian) -> None:
         shared.file("1", make_raw(1), make_filing("acme"), make_filing("gone"))
-        shared.file("2", make_raw(2), make_filing("acme", owner="irina"))
-        shared.file("3", make_raw(3), make_filing("gone", owner="ivan"))
+        shared.file("2", make_raw(2), make_filing("acme", user="irina"))
+        shared.file("3", make_raw(3), make_filing("gone", user="ivan"))
         shared.file("4", make_raw(4), make_filing("gone"))
         everybody = [("acme", None), ("acme", "irina"), ("gone", None), ("gone", "ivan")]
         assert store.former(everybody) == {}

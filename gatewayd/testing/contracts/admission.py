@@ -194,9 +194,9 @@ class AdmissionContract:
         (found,) = store.provisional("nord", before=later, after=0, limit=9)
         assert (found.filed, found.verdict.undecided, found.verdict.fire) == (False, True, False)
         shared.enter("3")
-        personal = replace(shared.outcome("3", make_raw(3), make_filing(owner="irina")), provisional=(verdict,))
+        personal = replace(shared.outcome("3", make_raw(3), make_filing(user="irina")), provisional=(verdict,))
         shared.commit(personal)
-        assert [each.owner for each in store.provisional("acme", before=later, after=0, limit=9)] == [None, None, "irina"]
+        assert [each.user for each in store.provisional("acme", before=later, after=0, limit=9)] == [None, None, "irina"]
         store.confirm("acme", [first, second, personal.entry_id])
         assert store.provisional("acme", before=later, after=0, limit=9) == []
         assert store.provisional("nord", before=later, after=0, limit=9)
@@ -226,9 +226,9 @@ class AdmissionContract:
         mail_id = _doubt(shared, "1", Provisional(operator="nord", since=_NOW, undecided=True))
         nord = Viewer(operator="nord", users=("irina",))
         assert store.filings(nord, Query()) == []
-        assert store.correct("nord", [(mail_id, make_filing("nord", owner="irina", links=[_OSLO]))]) == 1
+        assert store.correct("nord", [(mail_id, make_filing("nord", user="irina", links=[_OSLO]))]) == 1
         (view,) = store.filings(nord, Query())
-        assert (view.owner, [link.id for link in view.links]) == ("irina", ["R2"])
+        assert (view.user, [link.id for link in view.links]) == ("irina", ["R2"])
         assert store.filings(Viewer(operator="nord"), Query()) == []
 
     def test_a_target_that_got_the_mail_by_a_rule_gets_it_by_no_other_rule_again(self, store: Store, shared: Custodian) -> None:

@@ -105,7 +105,7 @@ class BounceContract:
         assert [each.id for each in take(store)] == [delivery_id]
 
     def test_a_bounce_is_kept_whichever_account_of_the_operator_it_came_by(self, store: Store, shared: Custodian) -> None:
-        hers = shared.file("1", make_raw(1), make_filing(owner="irina"))
+        hers = shared.file("1", make_raw(1), make_filing(user="irina"))
         irina = Viewer(operator="acme", users=("irina",))
         (delivery_id,) = store.deliver(irina, hers, [make_delivery(1)])
         store.settle("one", [settled(each, "delivered", *_delivered("duty@example.com")) for each in take(store)])

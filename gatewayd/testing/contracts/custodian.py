@@ -69,7 +69,7 @@ def _unnumbered(subject: str, sender: str, text: str) -> bytes:
 def make_filing(
     operator: str = "acme",
     *,
-    owner: str | None = None,
+    user: str | None = None,
     links: Sequence[Record] = (),
     rivals: Sequence[Record] = (),
     faults: Sequence[FilingFault] = (),
@@ -78,7 +78,7 @@ def make_filing(
     """Return a filing with links of the matcher ``contacts`` and rivals of ``reservations``."""
     return Filing(
         operator=operator,
-        owner=owner,
+        user=user,
         links=tuple(("contacts", Link(0, record, f"because of {record.id}")) for record in links),
         rivals=(("reservations", Rivals(0, tuple(rivals), "several fit")),) if rivals else (),
         faults=tuple(faults),

@@ -98,7 +98,7 @@ class DaemonContract:
         shared.enter("1", "2", "3", Entry(listed=Listed("4"), state="offered"))
         shared.enter("1", folder="Sent")
         shared.commit(shared.outcome("1", make_raw(1), make_filing(faults=[_FAULT]), make_filing("globetrot")))
-        other.file("1", make_raw(2), make_filing(owner="irina", faults=[_FAULT]))
+        other.file("1", make_raw(2), make_filing(user="irina", faults=[_FAULT]))
         lengths = store.lengths()
         assert lengths.queued == {"acme": 2}
         ((account, (number, listed_at)),) = lengths.waiting.items()

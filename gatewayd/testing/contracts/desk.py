@@ -59,7 +59,7 @@ class DeskContract:
         mail = replace(made.mail, attachments=files, received_at=datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC))
         shared.commit(replace(made, mail=mail))
         (view,) = store.filings(ACME, Query())
-        assert (view.id, view.operator, view.owner) == (made.entry_id, "acme", None)
+        assert (view.id, view.operator, view.user) == (made.entry_id, "acme", None)
         assert (view.account, view.folder, view.key, view.direction) == ("shared", "INBOX", "1", "in")
         assert (view.message_id, view.sender, view.sender_name) == ("<1@example.com>", "anne@example.com", "Änne 🚆")
         assert (view.to, view.subject, view.unread) == (("reservations@example.com",), "Grüße 🌍", True)
@@ -134,8 +134,8 @@ class DeskContract:
             ("desk", None, [_FAULT]),
         ]
         ids = [
-            shared.file(str(number), make_raw(number), make_filing(owner=owner, faults=said, queue=queue), make_filing("globetrot"))
-            for number, (queue, owner, said) in enumerate(faults)
+            shared.file(str(number), make_raw(number), make_filing(user=user, faults=said, queue=queue), make_filing("globetrot"))
+            for number, (queue, user, said) in enumerate(faults)
         ]
         assert store.discard(ACME, ids[-1:]) == 1
         found = store.causes(ACME)
@@ -219,8 +219,8 @@ class DeskContract:
         one = Custodian.of(store, f"account {len(_ids(store, Query(limit=1000), others))}")
         filed: dict[int, dict[str, str | None]] = {}
         for number, owners in enumerate(mails):
-            filings = [make_filing(operator, owner=owner, links=[_NORD], faults=[_FAULT]) for operator, owner in owners.items()]
-            other = make_filing("other", owner="x", links=[_NORD], faults=[_FAULT])
+            filings = [make_filing(operator, user=user, links=[_NORD], faults=[_FAULT]) for operator, user in owners.items()]
+            other = make_filing("other", user="x", links=[_NORD], faults=[_FAULT])
             filed[one.file(str(number), make_raw(number), *filings, other)] = owners
         before = store.filings(others, Query(ids=tuple(filed)))
         assert len(before) == len(filed)
@@ -231,7 +231,7 @@ class DeskContract:
 def _check_tenancy(store: Store, viewer: Viewer, filed: dict[int, dict[str, str | None]]) -> None:
     ids = tuple(filed)
     owners = {mail_id: of[viewer.operator] for mail_id, of in filed.items() if viewer.operator in of}
-    may = {mail_id for mail_id, owner in owners.items() if owner is None or owner in viewer.users}
+    may = {mail_id for mail_id, user in owners.items() if user is None or user in viewer.users}
     for query in (Query(ids=ids), Query(ids=ids, text="booking"), Query(ids=ids, record="C1"), Query(ids=ids, faulty=True)):
         assert set(_ids(store, query, viewer)) == may
     for mail_id in ids:
@@ -241,6 +241,6 @@ def _check_tenancy(store: Store, viewer: Viewer, filed: dict[int, dict[str, str 
     assert store.mark(viewer, ids, unread=False) == len(may)
     assert store.mark(viewer, ids, unread=True) == len(may)
     assert store.discard(viewer, ids) == len(may)
-    again = {operator: make_filing(operator, owner="x", links=[_NORD], faults=[_FAULT]) for operator in (viewer.operator, "other")}
+    again = {operator: make_filing(operator, user="x", links=[_NORD], faults=[_FAULT]) for operator in (viewer.operator, "other")}
     store.refile(viewer, [(mail_id, filing) for mail_id in ids for filing in again.values()])
     assert set(_ids(store, Query(ids=ids, faulty=True), viewer)) == may

@@ -51,7 +51,7 @@ def _filing(number: int) -> FilingView:
     return FilingView(
         id=number,
         operator="acme",
-        owner=None,
+        user=None,
         account="reservations",
         folder="INBOX",
         key=f"1:{number}",

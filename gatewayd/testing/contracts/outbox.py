@@ -89,7 +89,7 @@ class OutboxContract:
         assert len(store.deliveries(ACME, DeliveryQuery())) == 1
 
     def test_P6_only_filings_of_the_viewer_are_delivered(self, store: Store, shared: Custodian) -> None:
-        general, personal = shared.file("1", make_raw(1)), shared.file("2", make_raw(2), make_filing(owner="irina"))
+        general, personal = shared.file("1", make_raw(1)), shared.file("2", make_raw(2), make_filing(user="irina"))
         for viewer, mail_id in (
             (Viewer(operator="globetrot"), general),
             (ACME, personal),
@@ -101,7 +101,7 @@ class OutboxContract:
         assert store.destinations() == {}
         assert store.deliver(Viewer(operator="acme", users=("irina",)), personal, [make_delivery()])
         ((taken),) = take(store)
-        assert (taken.owner, taken.mail_id) == ("irina", personal)
+        assert (taken.user, taken.mail_id) == ("irina", personal)
 
     def test_destinations_tell_when_something_of_them_is_due(self, store: Store, later: Callable[[float], None]) -> None:
         assert store.destinations() == {}
@@ -147,7 +147,7 @@ class OutboxContract:
         mail_id = Custodian.of(store).file("1", raw)
         (delivery_id,) = store.deliver(ACME, mail_id, [delivery])
         (taken,) = take(store)
-        assert (taken.id, taken.operator, taken.owner, taken.mail_id, taken.tries) == (delivery_id, "acme", None, mail_id, 0)
+        assert (taken.id, taken.operator, taken.user, taken.mail_id, taken.tries) == (delivery_id, "acme", None, mail_id, 0)
         assert taken.delivery == replace(delivery, to=("a@x.de", "b@y.de")), "nobody gets it twice"
         assert taken.recipients == (Recipient(address="a@x.de"), Recipient(address="b@y.de"))
         assert taken.source.read(0, taken.source.size) == raw

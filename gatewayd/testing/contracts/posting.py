@@ -36,13 +36,11 @@ _R1 = Record(kind="reservation", id="R1", label="Rome")
 _R2 = Record(kind="reservation", id="R2", label="Oslo")
 
 
-def post(
-    store: Store, number: int = 1000, *, viewer: Viewer = ACME, owner: str | None = None, answers: int | None = None
-) -> Posted:
+def post(store: Store, number: int = 1000, *, viewer: Viewer = ACME, user: str | None = None, answers: int | None = None) -> Posted:
     """Post a mail of our own, with the Message-ID ``<NUMBER@example.com>``."""
     raw = make_raw(number)
     outgoing = Outgoing(
-        mail=parse(BytesSource(raw), mail_id=0), digest=sha256(raw).digest(), account="out", owner=owner, answers=answers
+        mail=parse(BytesSource(raw), mail_id=0), digest=sha256(raw).digest(), account="out", user=user, answers=answers
     )
     return store.post(viewer, outgoing, _own(number))
 
@@ -51,10 +49,10 @@ def _own(number: int) -> Delivery:
     return replace(make_delivery(number), mode="as is", message_id=f"<{number}@example.com>")
 
 
-def following(*numbers: int, operator: str = "acme", owner: str | None = None, links: Sequence[Record] = ()) -> Filing:
+def following(*numbers: int, operator: str = "acme", user: str | None = None, links: Sequence[Record] = ()) -> Filing:
     """Return a filing of a mail that answers mails of our own."""
     follows = tuple(("threads", Follows(0, f"<{number}@example.com>", f"it answers {number}")) for number in numbers)
-    return replace(make_filing(operator, owner=owner, links=links), follows=follows)
+    return replace(make_filing(operator, user=user, links=links), follows=follows)
 
 
 def links(store: Store, mail_id: int, viewer: Viewer = ACME) -> set[tuple[str, str, str]]:
@@ -69,7 +67,7 @@ class PostingContract:
     def test_P2_a_mail_of_our_own_is_filed_with_its_delivery(self, store: Store) -> None:
         posted = post(store)
         (seen,) = store.filings(ACME, Query())
-        assert (seen.id, seen.operator, seen.owner, seen.direction, seen.unread) == (posted.mail_id, "acme", None, "out", False)
+        assert (seen.id, seen.operator, seen.user, seen.direction, seen.unread) == (posted.mail_id, "acme", None, "out", False)
         assert (seen.account, seen.folder, seen.key) == ("out", "outbox", "<1000@example.com>")
         assert (seen.message_id, seen.subject, seen.links, seen.queue) == ("<1000@example.com>", "Booking", (), None)
         ((taken),) = take(store)
@@ -110,14 +108,14 @@ class PostingContract:
         assert links(store, post(store, 1001).mail_id) == set()
 
     def test_P6_an_answer_inherits_from_no_other_operator_or_user(self, store: Store, shared: Custodian) -> None:
-        personal = shared.file("1", make_raw(1), make_filing(owner="irina", links=[_C1]))
+        personal = shared.file("1", make_raw(1), make_filing(user="irina", links=[_C1]))
         foreign = shared.file("2", make_raw(2), make_filing("globetrot", links=[_C1]))
-        for number, (viewer, owner, mail_id) in enumerate(
+        for number, (viewer, user, mail_id) in enumerate(
             [(ACME, None, personal), (IRINA, None, personal), (IRINA, "bob", personal), (IRINA, None, foreign)]
         ):
-            posted = post(store, 1000 + number, viewer=viewer, owner=owner, answers=mail_id)
+            posted = post(store, 1000 + number, viewer=viewer, user=user, answers=mail_id)
             assert links(store, posted.mail_id, IRINA) == set()
-        assert links(store, post(store, 1010, viewer=IRINA, owner="irina", answers=personal).mail_id, IRINA)
+        assert links(store, post(store, 1010, viewer=IRINA, user="irina", answers=personal).mail_id, IRINA)
 
     def test_what_answers_our_mail_inherits_its_links(self, store: Store, shared: Custodian) -> None:
         first, second = post(store, 1000).mail_id, post(store, 1001).mail_id
@@ -137,19 +135,19 @@ class PostingContract:
         assert links(store, third) == set(), "mail that came in is followed by nobody"
 
     def test_P6_only_the_operators_own_mail_is_followed(self, store: Store, shared: Custodian) -> None:
-        own = post(store, 1000, viewer=IRINA, owner="irina").mail_id
+        own = post(store, 1000, viewer=IRINA, user="irina").mail_id
         theirs = post(store, 1001, viewer=GLOBETROT).mail_id
         store.link(IRINA, own, [_C1], who="irina", because="hers")
         store.link(GLOBETROT, theirs, [_R1], who="gus", because="his")
         general = shared.file("1", make_raw(1), following(1000, 1001), following(1000, 1001, operator="globetrot"))
-        bobs = shared.file("2", make_raw(2), following(1000, owner="bob"))
-        hers = shared.file("3", make_raw(3), following(1000, owner="irina"))
+        bobs = shared.file("2", make_raw(2), following(1000, user="bob"))
+        hers = shared.file("3", make_raw(3), following(1000, user="irina"))
         assert links(store, general) == links(store, bobs, IRINA) == set()
         assert links(store, general, GLOBETROT) == {("R1", "threads", "it answers 1001")}
         assert links(store, hers, IRINA) == {("C1", "threads", "it answers 1000")}
 
     def test_P6_what_a_filing_will_inherit_is_told_before_it_is_filed(self, store: Store) -> None:
-        ours, hers = post(store, 1000).mail_id, post(store, 1001, viewer=IRINA, owner="irina").mail_id
+        ours, hers = post(store, 1000).mail_id, post(store, 1001, viewer=IRINA, user="irina").mail_id
         theirs = post(store, 1002, viewer=GLOBETROT).mail_id
         post(store, 1003)
         store.link(ACME, ours, [_C1, _R1], who="anna", because="hers")
@@ -158,15 +156,15 @@ class PostingContract:
         store.link(GLOBETROT, theirs, [_R1], who="gus", because="his")
         Custodian.of(store).file("1", make_raw(1), make_filing(links=[_R1]))
         wanted = {
-            (operator, owner, f"<{number}@example.com>")
+            (operator, user, f"<{number}@example.com>")
             for operator in ("acme", "globetrot", "third")
-            for owner in (None, "irina", "bob")
+            for user in (None, "irina", "bob")
             for number in (1, 1000, 1001, 1002, 1003, 1004)
         }
         assert store.inheritable(wanted) == {
-            **{("acme", owner, "<1000@example.com>"): [_C1] for owner in (None, "irina", "bob")},
+            **{("acme", user, "<1000@example.com>"): [_C1] for user in (None, "irina", "bob")},
             ("acme", "irina", "<1001@example.com>"): [_R2],
-            **{("globetrot", owner, "<1002@example.com>"): [_R1] for owner in (None, "irina", "bob")},
+            **{("globetrot", user, "<1002@example.com>"): [_R1] for user in (None, "irina", "bob")},
         }
         assert store.inheritable([]) == {}
 
@@ -205,19 +203,19 @@ class PostingContract:
         assert [(each.operator, each.delivery.cause) for each in take(store)] == [("acme", "rule 3"), ("third", "rule 1")]
 
     def test_P6_the_store_knows_whose_delivery_it_is(self, store: Store, shared: Custodian) -> None:
-        hers = shared.file("1", make_raw(1), make_filing(owner="irina"))
+        hers = shared.file("1", make_raw(1), make_filing(user="irina"))
         theirs = shared.file("2", make_raw(2), make_filing("acme"), make_filing("globetrot"))
         store.deliver(IRINA, hers, [make_delivery(1)])
         store.deliver(GLOBETROT, theirs, [make_delivery(2)])
         found = store.origins([make_delivery(number).message_id for number in (1, 2, 3)], [])
-        assert {(each.message_id, each.operator, each.owner) for each in found} == {
+        assert {(each.message_id, each.operator, each.user) for each in found} == {
             (make_delivery(1).message_id, "acme", "irina"),
             (make_delivery(2).message_id, "globetrot", None),
         }
         assert list(store.origins([], [])) == []
 
     def test_a_delivery_is_known_by_the_ids_that_servers_gave_it(self, store: Store) -> None:
-        mail_id = Custodian.of(store).file("1", make_raw(1), make_filing(owner="irina"))
+        mail_id = Custodian.of(store).file("1", make_raw(1), make_filing(user="irina"))
         store.deliver(IRINA, mail_id, [make_delivery(1)])
         (taken,) = take(store)
         again = replace(settled(taken, "waiting"), server_ids=("one", "tw\0o"))
@@ -226,7 +224,7 @@ class PostingContract:
         (taken,) = take(store)
         store.settle("one", [replace(settled(taken, "delivered"), server_ids=("one",))])
         found = store.origins([], ["one", "tw\0o", "late", "foreign"])
-        assert sorted((each.server_id, each.message_id, each.owner) for each in found) == [
+        assert sorted((each.server_id, each.message_id, each.user) for each in found) == [
             ("one", make_delivery(1).message_id, "irina"),
             ("tw\ufffdo", make_delivery(1).message_id, "irina"),
         ]

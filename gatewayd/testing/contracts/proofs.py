@@ -197,8 +197,8 @@ class ProofContract:
         # The same link twice, and words that no database bears as they are.
         links = [*_RECORDS[:2], replace(_RECORDS[0], label="\0 twice")]
         said = make_filing(links=links, rivals=_RECORDS[1:], faults=faults)
-        mail_id = shared.file("1", make_raw(1), said, make_filing("globetrot", owner=None))
-        personal = shared.file("2", make_raw(2), make_filing(owner="irina"))
+        mail_id = shared.file("1", make_raw(1), said, make_filing("globetrot", user=None))
+        personal = shared.file("2", make_raw(2), make_filing(user="irina"))
 
         def audited() -> bool:
             return all(each.proven for each in store.audit("shared", {"INBOX": make_listing("1", "2")}))

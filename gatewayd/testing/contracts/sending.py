@@ -32,7 +32,7 @@ class SendingContract:
         assert taken.delivery == make_delivery(), "a person says so"
 
     def test_deliveries_are_listed_for_those_who_may_see_them(self, store: Store, shared: Custodian) -> None:
-        mine = make_filing(owner="irina"), make_filing("globetrot")
+        mine = make_filing(user="irina"), make_filing("globetrot")
         first = shared.file("1", make_raw(1))
         second = shared.file("2", make_raw(2), *mine)
         (general,) = store.deliver(ACME, first, [make_delivery(1)])
@@ -54,7 +54,7 @@ class SendingContract:
         store.cancel(IRINA, hers[:1], who="irina")
         assert ids(DeliveryQuery(states=("cancelled", "parked"))) == hers[:1]
         assert ids(DeliveryQuery(states=("waiting",), ids=tuple(hers))) == hers[1:]
-        assert store.deliveries(IRINA, DeliveryQuery(ids=(hers[0],)))[0].owner == "irina"
+        assert store.deliveries(IRINA, DeliveryQuery(ids=(hers[0],)))[0].user == "irina"
         assert store.redeliver(GLOBETROT, [*hers, general]) == store.cancel(ACME, hers, who="x") == 0
 
     def test_what_a_person_delivers_again_is_due_at_once(self, store: Store, later: Callable[[float], None]) -> None:

@@ -190,7 +190,7 @@ PART = Part(offset=0, length=1, type="application/pdf", encoding="base64", chars
 FILING = FilingView(
     id=7,
     operator="acme",
-    owner=None,
+    user=None,
     account="reservations",
     folder="INBOX",
     key="7:12",

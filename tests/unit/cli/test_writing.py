@@ -73,7 +73,7 @@ class Shell:
         self._capfd = capfd
 
     def file(self, raw: bytes, key: str = "1", owner: str | None = None) -> int:
-        return self.main.file(key, raw, make_filing("acme", owner=owner, links=[make_record("customer", "C1", "Nord")]))
+        return self.main.file(key, raw, make_filing("acme", user=owner, links=[make_record("customer", "C1", "Nord")]))
 
     def path(self, name: str, data: bytes) -> str:
         (self.folder / name).write_bytes(data)

@@ -49,7 +49,7 @@ def _record(kind: Kind) -> Record:
 def _filing(*kinds: Kind, rivals: tuple[Kind, ...] = (), faults: tuple[FilingFault, ...] = ()) -> Filing:
     links = tuple(("contacts", Link(7, _record(kind), "because")) for kind in kinds)
     several = ("contacts", Rivals(7, tuple(_record(kind) for kind in rivals), "because"))
-    return Filing(operator="acme", owner=None, links=links, rivals=(several,) * bool(rivals), faults=faults, queue="front-office")
+    return Filing(operator="acme", user=None, links=links, rivals=(several,) * bool(rivals), faults=faults, queue="front-office")
 
 
 _ALL = Rule(number=1, where="operators/acme.yaml:9", when=RuleConditions(), targets=("duty",))
@@ -145,7 +145,7 @@ def test_the_first_condition_that_does_not_hold_is_told() -> None:
 
 
 def test_P6_personal_mail_is_taken_only_by_a_rule_that_names_its_account() -> None:
-    personal = replace(_filing(), owner="irina")
+    personal = replace(_filing(), user="irina")
     said = why_not(_ALL, account="irina-own", mail=_MAIL, filing=personal)
     assert said == "personal mail of irina, and the rule does not name the account irina-own"
     named = _rule(accounts=("irina-own",))

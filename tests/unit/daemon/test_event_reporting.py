@@ -113,7 +113,7 @@ def test_a_filed_mail_is_a_line_a_number_and_an_event(hall: Hall) -> None:
     )
     assert event == expected
     assert isinstance(event, MailFiled)
-    assert (event.operators, event.owner) == (("acme", "globetrot"), None)
+    assert (event.operators, event.user) == (("acme", "globetrot"), None)
 
 
 @pytest.mark.parametrize(("backlog", "arrival"), [(True, NOON - timedelta(days=900)), (False, None)])
@@ -181,7 +181,7 @@ def taken() -> Taken:
     return Taken(
         id=7,
         operator="acme",
-        owner=None,
+        user=None,
         mail_id=17,
         delivery=delivery,
         recipients=(Recipient(address="duty@example.com"),),

@@ -89,7 +89,7 @@ class World:
         self.accounts["acme-out"] = replace(account, sends=SENDS.model_copy(update=changed), sends_lines=lines)
 
     def file(self, raw: bytes = MAIL, key: str = "1", owner: str | None = None) -> int:
-        return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
+        return self.main.file(key, raw, make_filing("acme", user=owner, links=[NORD]))
 
     def prepared(self, **changed: Any) -> PreparedMail:
         return self.writer.new_mail(ACME, replace(NEW_MAIL, **changed), who="anna")

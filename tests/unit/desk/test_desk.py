@@ -214,10 +214,10 @@ def test_P6_a_retry_keeps_personal_mail_personal(tmp_path: Path, temper: Temper)
         assert list(gateway.desk.retry(ACME, None)) == [], "nobody retries what he may not see"
         irina = Viewer(operator="acme", users=("irina",))
         ((retried,),) = gateway.desk.retry(irina, None)
-        assert (retried.owner, retried.queue) == ("irina", "errors")
+        assert (retried.user, retried.queue) == ("irina", "errors")
         temper.cross = False
         ((mended,),) = gateway.desk.retry(irina, None)
-        assert (mended.owner, mended.queue) == ("irina", None)
+        assert (mended.user, mended.queue) == ("irina", None)
         assert gateway.filings("acme") == []
 
 

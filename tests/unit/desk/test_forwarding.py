@@ -53,7 +53,7 @@ class World:
         self.mail_id = self.file(make_raw(1))
 
     def file(self, raw: bytes, key: str = "1", account: Custodian | None = None, owner: str | None = None) -> int:
-        return (account or self.main).file(key, raw, make_filing("acme", owner=owner))
+        return (account or self.main).file(key, raw, make_filing("acme", user=owner))
 
     def prepared(self, *to: str, mail_id: int = 0, viewer: Viewer = ACME, who: str = "anna", **how: Any) -> PreparedMail:
         operators = {"acme": OperatorConfig(name="acme", targets=self.targets)}

@@ -34,7 +34,7 @@ def header(prepared: PreparedMail, name: str) -> str:
 def test_a_new_mail_is_filed_as_our_own_and_waits_in_the_outbox(world: World) -> None:
     sent = world.send(bcc=("boss@acme.example",))
     filing = world.filing(sent.mail_id)
-    assert (filing.direction, filing.unread, filing.account, filing.owner) == ("out", False, "acme-out", None)
+    assert (filing.direction, filing.unread, filing.account, filing.user) == ("out", False, "acme-out", None)
     assert (filing.sender, filing.to, filing.subject) == ("desk@acme.example", ("anna@nord.example",), "Rome")
     (view,) = world.deliveries()
     assert (view.id,) == sent.delivery_ids
@@ -177,7 +177,7 @@ def test_P6_an_answer_to_personal_mail_is_its_owners_and_answers_come_to_the_own
     sent = world.desk.send(prepared := world.reply(mail_id, IRINA))
     assert header(prepared, "from") == '"Acme Tours" <desk@acme.example>'
     assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
-    assert world.filing(sent.mail_id, IRINA).owner == "irina"
+    assert world.filing(sent.mail_id, IRINA).user == "irina"
     assert world.deliveries(ACME) == []
     with pytest.raises(PermanentError, match="has no mail"):
         world.filing(sent.mail_id, ACME)

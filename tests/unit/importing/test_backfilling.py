@@ -231,7 +231,7 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_handed_over(tmp_path: 
     with shared(tmp_path) as one:
         one.gateway.router = Router(known_, SIGNER, nothing, origins=lambda _, __: told)
         # What is known of it when it comes, and what only later.
-        told.append(Origin(message_id=ours, operator=operator, owner=owner))
+        told.append(Origin(message_id=ours, operator=operator, user=owner))
         one.gateway.transport.deliver(answer(1, ours))
         one.gateway.good()
         stays = operator == "third"
@@ -240,7 +240,7 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_handed_over(tmp_path: 
         one.gateway.transport.deliver(answer(2, ours))
         one.gateway.good()
         assert one.refused() == ["a@x.example"]
-        told.append(Origin(message_id=ours, operator=operator, owner=owner))
+        told.append(Origin(message_id=ours, operator=operator, user=owner))
         one.turn("a@x.example")
         # What comes back from an operator that the account does not serve is mail like any other.
         assert one.gateway.good().tally.filed == (2 if stays else 0)

@@ -148,7 +148,7 @@ def test_P6_filings_of_two_operators_are_kept_apart() -> None:
         (1, "globetrot"),
         (2, "globetrot"),
     ]
-    assert {(one.owner, one.queue) for several in filed.values() for one in several} == {("irina", "front")}
+    assert {(one.user, one.queue) for several in filed.values() for one in several} == {("irina", "front")}
 
 
 def test_links_rivals_and_faults_come_to_the_mail_that_they_are_of() -> None:

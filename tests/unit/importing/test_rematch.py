@@ -41,7 +41,7 @@ def news(one: Site) -> None:
 def enter(one: Site, raw: bytes, verdict: Provisional, *, operator: str = "acme", owner: str | None = None) -> int:
     """File a mail for an operator, with a verdict about acme."""
     one.hand.enter("1")
-    outcome = one.hand.outcome("1", raw, make_filing(operator, owner=owner))
+    outcome = one.hand.outcome("1", raw, make_filing(operator, user=owner))
     one.hand.commit(replace(outcome, provisional=(verdict,)))
     return outcome.entry_id
 
@@ -181,7 +181,7 @@ def test_P6_personal_mail_that_is_corrected_is_its_users_whatever_became_of_the_
         known = {name: replace(one.accounts[name], **more) for name, more in accounts.items()}  # type: ignore[arg-type]
         assert sum(correct(one.store, one.gateway.matching, one.spec, known, router=one.router)) == 1
         (view,) = one.store.filings(Viewer(operator="acme", users=("irina",)), Query())
-        assert (view.owner, [link.id for link in view.links]) == ("irina", ["R9"])
+        assert (view.user, [link.id for link in view.links]) == ("irina", ["R9"])
         assert one.store.filings(ACME, Query()) == []
         assert one.sent() == [], "no rule names the account"
 
@@ -194,7 +194,7 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_admitted_but_what_is_f
     with site(tmp_path) as one:
         account = replace(one.accounts["main"], operators=("acme", "other"))
         known = replace(config(), accounts={"main": account})
-        router = Router(known, SIGNER, nothing, origins=lambda _, __: [Origin(message_id=ours, operator="other", owner=None)])
+        router = Router(known, SIGNER, nothing, origins=lambda _, __: [Origin(message_id=ours, operator="other", user=None)])
         mail_id = enter(one, answer(1, ours), stale(undecided=not filed, version=""), operator="acme" if filed else "other")
         news(one)
         assert corrected(one, {"operators": ("acme", "other")}, router=router) == int(filed)

@@ -16,11 +16,11 @@ def account(*operators: str, user: str | None = None) -> AccountConfig:
 
 def of(*whose: str) -> list[Origin]:
     """Return origins: ``acme`` or ``acme/irina``."""
-    return [Origin(message_id="<1@x>", operator=one.partition("/")[0], owner=one.partition("/")[2] or None) for one in whose]
+    return [Origin(message_id="<1@x>", operator=one.partition("/")[0], user=one.partition("/")[2] or None) for one in whose]
 
 
 def filings(*operators: str) -> list[Filing]:
-    return [Filing(operator=one, owner=None) for one in operators]
+    return [Filing(operator=one, user=None) for one in operators]
 
 
 SHARED = account("acme", "globetrot")
@@ -43,15 +43,15 @@ SHARED = account("acme", "globetrot")
 )
 def test_P6_what_comes_back_is_for_those_whose_delivery_it_was(origins: list[str], expected: list[tuple[str, str | None]]) -> None:
     found = owned(SHARED, filings("acme", "globetrot"), of(*origins))
-    assert [(one.operator, one.owner) for one in found] == expected
+    assert [(one.operator, one.user) for one in found] == expected
 
 
 def test_P6_what_comes_back_needs_no_admission() -> None:
     assert [one.operator for one in owned(SHARED, filings("globetrot"), of("acme"))] == ["acme"]
     (hers,) = owned(SHARED, [], of("acme/irina"))
-    assert (hers.operator, hers.owner, hers.queue) == ("acme", "irina", "desk")
+    assert (hers.operator, hers.user, hers.queue) == ("acme", "irina", "desk")
 
 
 def test_P6_what_comes_to_a_users_own_mailbox_is_that_users() -> None:
-    hers = [Filing(operator="acme", owner="ben")]
+    hers = [Filing(operator="acme", user="ben")]
     assert owned(account("acme", user="ben"), hers, of("acme/irina", "globetrot")) is hers

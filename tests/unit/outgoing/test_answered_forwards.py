@@ -115,7 +115,7 @@ def test_P7_a_target_that_answers_each_forward_ends_soon(name: str, mode: Any) -
     while count <= 200:
         mail = parse(BytesSource(raw), mail_id=count + 1)
         back = router.returned([mail])
-        ((_, filing),) = router.routed("main", [(mail, Filing(operator="acme", owner=None))], fire={mail.id}, back=back)
+        ((_, filing),) = router.routed("main", [(mail, Filing(operator="acme", user=None))], fire={mail.id}, back=back)
         (delivery,) = filing.deliveries
         if delivery.withheld:
             break
@@ -127,7 +127,7 @@ def test_P7_a_target_that_answers_each_forward_ends_soon(name: str, mode: Any) -
 @pytest.mark.parametrize("mode", ["attached", "inline"])
 def test_P7_a_hop_copied_from_a_forward_holds_back_none_of_a_strangers_later_mail(mode: Any) -> None:
     router = Router(config(rule(1, "duty")), SIGNER, nothing)
-    ((_, filing),) = router.routed("main", [(parse(BytesSource(MAIL), mail_id=1), Filing(operator="acme", owner=None))], fire={1})
+    ((_, filing),) = router.routed("main", [(parse(BytesSource(MAIL), mail_id=1), Filing(operator="acme", user=None))], fire={1})
     sent = wire(MAIL, filing.deliveries[0], mode)
     hop = next(line.decode() for line in head(sent).split(b"\r\n") if line.startswith(HOP.encode()))
     later = parse(BytesSource(answer(2, "stranger@example.net", "Offer", more=f"{hop}\r\n")))

@@ -26,7 +26,7 @@ def taken(*recipients: Recipient, tries: int = 0, age: timedelta = timedelta(0))
     return Taken(
         id=7,
         operator="acme",
-        owner=None,
+        user=None,
         mail_id=3,
         delivery=delivery,
         recipients=to,

@@ -148,7 +148,7 @@ def test_what_can_be_guessed_proves_nothing(words: str) -> None:
 
 
 def test_an_answer_to_a_renamed_mail_is_known_by_the_servers_id() -> None:
-    origin = Origin(message_id=OURS, operator="acme", owner="irina", server_id=SES)
+    origin = Origin(message_id=OURS, operator="acme", user="irina", server_id=SES)
     asked: list[tuple[set[str], set[str]]] = []
 
     def origins(message_ids: object, names: object) -> list[Origin]:

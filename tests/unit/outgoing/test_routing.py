@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from gatewayd import Directory, Finding, Mail, Record
 
 SIGNER = Signer(b"k" * 32)
-FILING = Filing(operator="acme", owner=None)
+FILING = Filing(operator="acme", user=None)
 ACME = Viewer(operator="acme")
 DUTY = TargetConfig(name="duty", kind="smtp", account="out", to=("duty@example.org", "two@example.org"), mode="inline")
 DESK = TargetConfig(name="desk", kind="smtp", account="out", to=("desk@example.org",))

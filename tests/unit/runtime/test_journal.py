@@ -75,7 +75,7 @@ RECIPIENTS = (Recipient(address="secret@example.com"),)
 TAKEN = Taken(
     id=7,
     operator="acme",
-    owner=None,
+    user=None,
     mail_id=17,
     delivery=DELIVERY,
     recipients=RECIPIENTS,
@@ -93,7 +93,7 @@ SETTLED = (
 WAITS = DeliveryView(
     id=7,
     operator="acme",
-    owner=None,
+    user=None,
     mail_id=17,
     subject="Re: secret",
     delivery=DELIVERY,
