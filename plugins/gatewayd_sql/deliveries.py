@@ -27,7 +27,7 @@ __all__ = ["OF_FILING", "shown", "taken"]
 _COLUMNS = (
     *delivery.c["id", "operator", "mail_id", "forwarder", "account", "target", "mode", "cause", "message_id"],
     *delivery.c["state", "words", "tries", "entered_at"],
-    filing.c.owner,
+    filing.c.owner.label("user"),
 )
 #: To which filing a delivery belongs.
 OF_FILING = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)

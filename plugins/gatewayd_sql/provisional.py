@@ -60,7 +60,7 @@ class Provisionals(ProvisionalVerbs):
         """Return stored mails with a verdict that was provisional since before a time."""
         mine = and_(filing.c.operator == table.c.operator, filing.c.mail_id == table.c.mail_id)
         query = (
-            select(table, mail.c.account, mail.c.received_at, filing.c.operator.label("filed"), filing.c.owner)
+            select(table, mail.c.account, mail.c.received_at, filing.c.operator.label("filed"), filing.c.owner.label("user"))
             .join_from(table, mail, mail.c.id == table.c.mail_id)
             .join(filing, mine, isouter=True)
             .where(table.c.operator == operator, table.c.since < seconds(before), table.c.mail_id > after)

@@ -36,13 +36,13 @@ _CANCELS = ("waiting", "parked", "withheld")
 _ENDED = frozenset({"delivered", "cancelled"})
 _UNTAKEN = {"taker": None, "was_due": None}
 _SENT = (
-    select(delivery.c.message_id, delivery.c.operator, filing.c.owner)
+    select(delivery.c.message_id, delivery.c.operator, filing.c.owner.label("user"))
     .join_from(delivery, filing, OF_FILING)
     .where(one_of(delivery.c.message_id, name="message_ids"))
     .order_by(delivery.c.id)
 )
 _TAKEN_OVER = (
-    select(delivery.c.message_id, delivery.c.operator, filing.c.owner, server_id.c.id.label("server_id"))
+    select(delivery.c.message_id, delivery.c.operator, filing.c.owner.label("user"), server_id.c.id.label("server_id"))
     .join_from(server_id, delivery, delivery.c.id == server_id.c.delivery_id)
     .join(filing, OF_FILING)
     .where(one_of(server_id.c.id, name="server_ids"))

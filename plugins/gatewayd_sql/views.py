@@ -25,7 +25,8 @@ __all__ = ["locked", "views", "visible"]
 
 _SHOWN = (
     select(
-        *filing.c["mail_id", "operator", "owner", "unread", "queue"],
+        *filing.c["mail_id", "operator", "unread", "queue"],
+        filing.c.owner.label("user"),
         *mail.c["account", "folder", "key", "message_id", "sender", "sender_name", "recipients", "attachments", "subject"],
         *mail.c["sent_at", "received_at", "direction"],
         *content.c["size", "digest"],
