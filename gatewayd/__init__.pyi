@@ -128,6 +128,9 @@ from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment
 from gatewayd.api.token_login import TokenEndpoint as TokenEndpoint
 from gatewayd.api.token_login import TokenMechanism as TokenMechanism
+from gatewayd.api.token_login import TokenRefused as TokenRefused
+from gatewayd.api.token_login import logged_in as logged_in
+from gatewayd.api.token_login import refusal_reason as refusal_reason
 from gatewayd.api.token_login import token_mechanism as token_mechanism
 from gatewayd.api.token_login import token_message as token_message
 from gatewayd.api.values import KINDS as KINDS
