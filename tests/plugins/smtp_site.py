@@ -29,7 +29,7 @@ def filing(**fields: object) -> FilingView:
     given: dict[str, object] = {
         "id": 7,
         "operator": "acme",
-        "owner": None,
+        "user": None,
         "account": "reservations",
         "folder": "INBOX",
         "key": "1:7",

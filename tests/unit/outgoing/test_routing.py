@@ -295,7 +295,7 @@ def test_the_links_that_an_answer_will_inherit_count_for_rules() -> None:
     assert answer.links == (), "the store does it"
     assert [one.target for one in sent(which, filing=filing("<forged@example.com>"))] == ["desk"]
     assert len(heritage.asked) == 1
-    batch = [(mail(mail_id=number), filing(made, owner=owner)) for number in range(4) for owner in (None, "irina")]
+    batch = [(mail(mail_id=number), filing(made, user=user)) for number in range(4) for user in (None, "irina")]
     assert [len(one.deliveries) for _, one in which.routed("main", batch, fire={1, 2})] == [
         0,
         0,
