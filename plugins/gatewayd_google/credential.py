@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from gatewayd import Credential, HttpClient, HttpPool, TooLarge, TransientError
+from gatewayd import Credential, HttpClient, HttpPool
 from gatewayd_google.answers import TokenRequest, given
 from gatewayd_google.options import ALL_MAIL, GoogleOptions
 from gatewayd_google.service_account import read_key, signed
@@ -65,20 +65,16 @@ class Google(Credential):
         return self._ask(form, asked)
 
     def _ask(self, form: dict[str, str], asked: TokenRequest) -> Token:
-        try:
-            answer = HttpClient(self._pool()).request(
-                "POST",
-                self.options.token_url,
-                what=_ASK,
-                headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-                # An environment variable need not be UTF-8.
-                body=urlencode(form, errors="surrogateescape").encode("ascii"),
-                limit=_ANSWER,
-                deadline=self.options.timeout,
-            )
-        except TooLarge as error:
-            # It is no message that is too large.
-            raise TransientError(error.message, advice="Check `token_url`: Google's answers are short.") from None
+        answer = HttpClient(self._pool()).request(
+            "POST",
+            self.options.token_url,
+            what=_ASK,
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+            # An environment variable need not be UTF-8.
+            body=urlencode(form, errors="surrogateescape").encode("ascii"),
+            limit=_ANSWER,
+            deadline=self.options.timeout,
+        )
         return given(answer, asked)
 
     def _pool(self) -> HttpPool:

@@ -93,11 +93,20 @@ class HttpClient:
         deadline: float = math.inf,
         repeat: bool | None = None,
     ) -> HttpAnswer:
-        """Make a request and return its whole answer, whatever its status. See ``stream``."""
+        """Make a request and return its whole answer, whatever its status. See ``stream``.
+
+        An answer beyond its bound raises AnswerLost, too.
+        """
         with self.stream(
             method, url, what=what, headers=headers, body=body, limit=limit, deadline=deadline, repeat=repeat
         ) as stream:
-            return HttpAnswer(status=stream.status, reason=stream.reason, headers=stream.headers, body=b"".join(stream))
+            try:
+                whole = b"".join(stream)
+            except TooLarge as error:
+                # It is no message that is to wait.
+                advice = f"Check that `{self._pool.field}` is right; if it lasts, see to that server."
+                raise AnswerLost(error.message, advice=advice, status=stream.status, reason=stream.reason) from None
+            return HttpAnswer(status=stream.status, reason=stream.reason, headers=stream.headers, body=whole)
 
     @contextmanager
     def stream(

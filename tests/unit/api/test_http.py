@@ -233,6 +233,9 @@ def test_P8_a_body_beyond_its_bound_is_not_read_on(site: Site) -> None:
     assert sum(map(len, pieces)) == 1_000_001
     assert client.request("GET", "/large/1000", what="it", limit=1000).body == bytes(1000)
     assert len(site.requests) == 2
+    with pytest.raises(AnswerLost, match="it: the answer's body has more than 999 bytes") as caught:
+        client.request("POST", "/large/1000", what="it", limit=999)
+    assert caught.value.status == 200
 
 
 def test_a_body_that_is_not_read_to_its_end_ends_the_connection(site: Site) -> None:
