@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AUDIENCE", "ISSUER", "NOBODY", "command", "configuration"]
+__all__ = ["AUDIENCE", "ISSUER", "NOBODY", "command", "configuration", "version"]
 
 #: Who owns the mail if the server is started by root.
 NOBODY = 65534
@@ -56,7 +56,7 @@ def configuration(
     values |= {"processes": 100 + sessions, "clients": 1000 + 4 * sessions}
     values |= {"relay": relay, "issuer": ISSUER, "audience": AUDIENCE}
     parts = ["", *(["-tokens"] if (folder / "keys").exists() else []), *(["-submission"] if relay else [])]
-    language = _language(_version(binary))
+    language = _language(version(binary))
     text = "".join(Template((_HERE / f"{language}{part}.conf").read_text()).substitute(values, **ports) for part in parts)
     (folder / "oauth2.conf").write_text(_OAUTH2.format(folder=folder, issuer=ISSUER, audience=AUDIENCE))
     if not root:
@@ -75,15 +75,16 @@ def command(binary: str, config: Path) -> list[str]:
     return ["sh", "-c", f'ulimit -S -n {files}; exec "$@"', "sh", binary, "-F", "-c", str(config)]
 
 
-def _language(version: tuple[int, int]) -> str:
-    known = [first for first in _LANGUAGES if first <= version]
+def _language(installed: tuple[int, int]) -> str:
+    known = [first for first in _LANGUAGES if first <= installed]
     if not known:
-        raise RuntimeError(f"Dovecot {version[0]}.{version[1]} is too old; expected 2.3 or newer")
+        raise RuntimeError(f"Dovecot {installed[0]}.{installed[1]} is too old; expected 2.3 or newer")
     return _LANGUAGES[max(known)]
 
 
 @functools.cache
-def _version(binary: str) -> tuple[int, int]:
+def version(binary: str) -> tuple[int, int]:
+    """Return the version of this Dovecot. Raises RuntimeError where it does not say it."""
     printed = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603  our own command
     found = re.match(r"(\d+)\.(\d+)", printed)
     if found is None:
