@@ -113,7 +113,7 @@ class GraphClient:
 
     def path(self, *names: str, query: str = "") -> str:
         """Return the target of a request: ``names`` below the mailbox, such as ``messages`` and an id, each percent-encoded."""
-        path = "/".join([self._path, *(quote(name, safe="") for name in names)])
+        path = "/".join([self._path, *(quote(name, safe="$") for name in names)])
         return f"{path}?{query}" if query else path
 
     def link(self, url: str) -> str:

@@ -22,10 +22,10 @@ __all__ = ["problems", "roles_of"]
 
 def problems(graph: GraphClient, finder: FolderFinder, folders: Sequence[str], action: Action | None) -> list[str]:
     """See ``Session.problems``."""
-    roles = roles_of(graph.token())
-    told = f"the access token has {', '.join(roles)}" if roles else "the access token has no permission (`roles`)"
     inbox = graph.path("mailFolders", "inbox", query="$select=id,totalItemCount")
     answer = graph.request(GraphRequest(what="the inbox", target=inbox))
+    roles = roles_of(graph.token())
+    told = f"the access token has {', '.join(roles)}" if roles else "the access token has no permission (`roles`)"
     if not answer.is_good and isinstance(error := answer.error, AuthError):
         return [f"{error.message}; {told}: {error.advice}"]
     found = [*_missing(finder, folders)]
