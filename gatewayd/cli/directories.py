@@ -54,7 +54,7 @@ def look(app: App, name: str, *, accept: bool = False, patient: bool = False) ->
     waiting = app.thread.submit(app.matching.look, app.specs[name], accept=accept, patient=patient)
     with suppress(TimeoutError):
         return waiting.result(_PATIENCE)
-    output.note(f"gatewayd: waiting for the directory of {name} ...")
+    output.note(f"gatewayd: waiting for the directory and matchers of {name} ...")
     return waiting.result()
 
 

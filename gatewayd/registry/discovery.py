@@ -161,7 +161,13 @@ def _files(module: str) -> list[Path]:
     if spec is None or spec.origin is None:
         return []
     origin = Path(spec.origin)
-    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations is not None else [origin]
+    if spec.submodule_search_locations is None:
+        return [origin]
+    try:
+        return sorted(origin.parent.rglob("*.py"))
+    except OSError:
+        # A folder within the package can't be read.
+        return [origin]
 
 
 def _module(file: PluginFile) -> str:
