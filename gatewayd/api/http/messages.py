@@ -108,16 +108,19 @@ def _status(reader: io.BufferedReader) -> tuple[int, int, str]:
 def _headers(reader: io.BufferedReader) -> Mapping[str, str]:
     """Return fields by their names in lower case; the values of a repeated one are joined (RFC 9110 section 5.2)."""
     headers: dict[str, str] = {}
+    key = ""
     for _ in range(_FIELDS + 1):
         line = _line(reader)
         if not line:
             return headers
-        name, colon, rest = line.partition(b":")
-        value = rest.strip(b" \t")
+        # An obsolete fold goes on with the field before it (section 5.2 of RFC 9112).
+        folded = key if line[:1] in {b" ", b"\t"} else ""
+        name, colon, rest = (folded.encode(), b":", line) if folded else line.partition(b":")
+        name, value = name.rstrip(b" \t"), rest.strip(b" \t")
         if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise Malformed("a line of the answer's head is no header field")
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        headers[key] = f"{headers[key]}{' ' if folded else ', '}{text}" if key in headers else text
     raise Malformed(f"the answer's head has more than {_FIELDS} fields")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import random
 import socket
 import ssl
@@ -26,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import AnswerLost, AuthError, ConfigError, HttpClient, HttpPool, TooLarge, TransientError, retry_after
+from gatewayd.api.http.exchange import AskedRequest, Exchange
 from gatewayd.api.http.messages import Cut, Head, Malformed, body_of, read_head
 from tests.patience import AT_ONCE, LONG
 from tests.plugins.webhook_site import scripted
@@ -368,6 +370,7 @@ def test_an_answer_that_is_cut_is_none(size: int) -> None:
         b"Content-Length: 0x5\r\n\r\nwords",
         b"Content-Length: five\r\n\r\nwords",
         b"Content-Length: 5, 5\r\n\r\nwords",
+        b"Content-Length: 5\r\n 6\r\n\r\nwords",
         b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nwords",
         b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"Content-Length: " + b"9" * 30 + b"\r\n\r\nwords",
@@ -407,8 +410,8 @@ def test_the_words_of_an_error_may_end_with_the_connection() -> None:
         b"HTTP/1.1 ok\r\n\r\n",
         b"HTTP/2 200\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno field\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: y\r\n folded\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n: y\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n folded: y\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: y\rContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",
@@ -451,6 +454,12 @@ def test_some_answers_have_no_body_whatever_they_say(status: bytes) -> None:
     assert told.connections == 1
 
 
+def test_an_old_server_may_fold_its_fields() -> None:
+    with client_of(Told([[b"HTTP/1.1 200 OK\r\nA : one\r\n\ttwo : three\r\n four\r\na: five\r\n" + OK[17:]]])) as client:
+        answer = client.request("GET", "/", what="it")
+    assert (answer.headers["a"], answer.body) == ("one two : three four, five", b"words")
+
+
 def test_fields_lines_and_chunks_may_be_written_in_each_permitted_way() -> None:
     answer = (
         b"HTTP/1.1 200\r\ntransfer-ENCODING:  Chunked \nX:\r\n\r\n"
@@ -487,6 +496,23 @@ def test_a_kept_connection_that_ends_at_a_request(method: str, fields: dict[str,
                 asked(client, method, **fields)
             assert caught.value.status is None
     assert told.requests == [b"GET", method.encode(), *([method.encode()] if repeated else [])]
+
+
+@pytest.mark.parametrize(("sent", "repeatable"), [(0, True), (1, False)])
+def test_what_must_not_be_repeated_is_repeated_only_if_nothing_of_it_was_sent(sent: int, *, repeatable: bool) -> None:
+    """The connection ends just between the look at it and the request, which no server can be made to do at will."""
+    with scripted(Told([[OK]])) as port:
+        pool = HttpPool(f"http://localhost:{port}/")
+        line = pool.open(lambda _: None)
+        line.connection.cut()
+        request = AskedRequest(
+            what="it", method="POST", head=b"POST / HTTP/1.1\r\n\r\n", body=b"", seconds=LONG, until=math.inf, may_repeat=False
+        )
+        exchange = Exchange(line, request, sent)
+        with pytest.raises(OSError, match="aborted") as caught:
+            exchange.begin()
+        assert exchange.is_repeatable(caught.value) is repeatable
+        line.connection.close()
 
 
 def test_a_request_is_repeated_once_and_over_a_kept_connection_only() -> None:
