@@ -15,6 +15,8 @@ from gatewayd.api import delivery, directory, events, forwarder, hookspecs, role
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
 from gatewayd_google.refusals import OTHER, REFUSALS
+from gatewayd_office365.graph_faults import GRAPH_FAULTS
+from gatewayd_office365.token_faults import TOKEN_FAULTS
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ KERNEL = Path(__file__).parent.parent / "gatewayd"
 PLUGINS = Path(__file__).parent.parent / "plugins"
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
 GOOGLE = DOCS / "google.md"
+OFFICE365 = DOCS / "office365.md"
 #: The kernel's rooms from the ground up: each imports only from those before it, for types as well.
 ROOMS = [
     "errors",
@@ -45,6 +48,8 @@ ROOMS = [
 ]
 _BEGIN = "<!-- Generated from the first sentences of the modules by `python -m tests.docs`. -->"
 _REFUSALS = "<!-- Generated from gatewayd_google/refusals.py by `python -m tests.docs`. -->"
+_TOKENS = "<!-- Generated from gatewayd_office365/token_faults.py by `python -m tests.docs`. -->"
+_GRAPH = "<!-- Generated from gatewayd_office365/graph_faults.py by `python -m tests.docs`. -->"
 _END = "<!-- The end of what is generated. -->"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
 
@@ -164,6 +169,27 @@ def with_refusals(text: str) -> str:
     return _with(text, _REFUSALS, f"{refusals()}\n")
 
 
+def token_faults() -> str:
+    """Return the first table of docs/office365.md: what Microsoft's log-in service refuses, and what to do about it."""
+    rows = ["| code | what is wrong | what to do |", "|---|---|---|"]
+    rows += [f"| {', '.join(f'`AADSTS{code}`' for code in one.codes)} | {one.what} | {one.advice} |" for one in TOKEN_FAULTS]
+    return "\n".join(rows) + "\n"
+
+
+def graph_faults() -> str:
+    """Return the second table of docs/office365.md: what Microsoft Graph refuses, and what to do about it."""
+    rows = ["| code | HTTP | what is wrong | what to do |", "|---|---|---|---|"]
+    for one in GRAPH_FAULTS:
+        codes = ", ".join(f"`{code}`" for code in one.codes)
+        rows.append(f"| {codes} | {', '.join(map(str, one.statuses))} | {one.what} | {one.advice} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_faults(text: str) -> str:
+    """Return docs/office365.md with both tables as they are now."""
+    return _with(_with(text, _TOKENS, f"{token_faults()}\n"), _GRAPH, f"{graph_faults()}\n")
+
+
 def _with(text: str, begin: str, generated: str) -> str:
     head, begin, rest = text.partition(begin)
     _, end, tail = rest.partition(_END)
@@ -175,6 +201,7 @@ def main() -> int:
     (DOCS / "hooks.md").write_text(hooks())
     CONTRIBUTING.write_text(with_rooms(CONTRIBUTING.read_text()))
     GOOGLE.write_text(with_refusals(GOOGLE.read_text()))
+    OFFICE365.write_text(with_faults(OFFICE365.read_text()))
     docs_configuration.PAGE.write_text(docs_configuration.text(loading.load()))
     return 0
 

@@ -35,6 +35,13 @@ def test_the_page_on_google_has_the_table_of_its_refusals() -> None:
     assert docs.refusals() in text
 
 
+def test_the_page_on_office365_has_the_tables_of_its_errors() -> None:
+    text = docs.OFFICE365.read_text()
+    assert text == docs.with_faults(text), "run: python -m tests.docs"
+    assert docs.token_faults() in text
+    assert docs.graph_faults() in text
+
+
 def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
     offers, tells = ({f"gatewayd_{one}" for one in group} for group in (ROLES, OBSERVERS))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PROPERTIES", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
 
 #: What is asked of a message.
-PROPERTIES = "$select=id,receivedDateTime"
+PROPERTIES = "$select=id,receivedDateTime,internetMessageId"
 #: How many messages a page may have; a smaller one if Exchange can't make it.
 _SIZES = (500, 50, 5, 1)
 #: What is answered to a page that may be too large, or has a message that Exchange can't show.
@@ -110,7 +110,9 @@ def listed_of(data: Mapping[str, object]) -> Listed | None:
     found = text_of(data, "id")
     if not found or len(found) > _MAX_ID or not found.isprintable():
         return None
-    return Listed(found, None, moment_of(data.get("receivedDateTime")))
+    # Of a message that has changed, perhaps only what has changed is told.
+    message_id = text_of(data, "internetMessageId")[:_MAX_ID] if "internetMessageId" in data else None
+    return Listed(found, None, moment_of(data.get("receivedDateTime")), message_id)
 
 
 def _second_of(answer: GraphAnswer) -> int:
