@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from gatewayd import Duration
 from gatewayd.api.credential import Credential
@@ -18,6 +18,7 @@ from gatewayd.config.models.account import AccountFile
 from gatewayd.config.models.fields import Name
 from gatewayd.config.models.main import GatewaydFile, NotifyConfig
 from gatewayd.config.models.operator import MailTarget, OperatorFile
+from gatewayd.config.yaml_documents import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,7 +128,19 @@ def _plugins(registry: Registry) -> Iterator[str]:
             made = schema.Schemas(offered.Options)
             yield f"### `{kind}`\n\n{schema.first_line(offered)}\n"
             yield _table(made.of(offered.Options), made.defs)
-            yield f"```yaml\n{sample.read_text(encoding='utf-8').strip()}\n```\n"
+            if takes(offered, sample):
+                yield f"```yaml\n{sample.read_text(encoding='utf-8').strip()}\n```\n"
+
+
+def takes(offered: type[Plugin], sample: Path) -> bool:
+    """Whether a sample is for this class: a package that offers several need not have one for each."""
+    document = read(sample.name, folder=sample.parent)
+    fields = {key: value for key, value in document.data.items() if key != "kind"}
+    try:
+        offered.Options.model_validate(fields, context={"folder": sample.parent})
+    except ValidationError:
+        return False
+    return not document.faults
 
 
 def _table(model: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
