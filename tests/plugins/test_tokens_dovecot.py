@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -61,8 +62,8 @@ class Town:
         spans = itertools.chain(lasts, itertools.repeat(3600.0))
         return Authority(lambda: self.dovecot.token(domain, lasts=next(spans), size=size))
 
-    def open(self, protocol: Protocol, given: Authority, user: str) -> Session | SmtpCourier:
-        return open_account(protocol, self.dovecot.ports[PORTS[protocol]], given.source, username=user)
+    def open(self, protocol: Protocol, given: Authority, user: str, **fields: object) -> Session | SmtpCourier:
+        return open_account(protocol, self.dovecot.ports[PORTS[protocol]], given.source, username=user, **fields)
 
 
 @pytest.fixture(scope="module", params=MECHANISMS)
@@ -97,6 +98,15 @@ def test_a_long_token_opens_the_mailbox(town: Town, protocol: Protocol, size: in
     assert protocol == "SMTP" or raw == mail
     assert [len(one) >= size for one in given.given] == [True]
     assert f"method={town.mechanism}" in town.dovecot.log()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_P9_the_token_goes_over_TLS_that_began_after_the_greeting(town: Town, protocol: Protocol) -> None:
+    domain = town.domain()
+    given = town.authority(domain)
+    ca_file = str(town.dovecot.ca_file)
+    town.open(protocol, given, f"sales@{domain}", security="starttls", insecure=False, ca_file=ca_file).close()
+    assert re.search(f"user=<{re.escape(domain)}>.*TLS", town.dovecot.log())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
