@@ -14,7 +14,9 @@ from gatewayd.testing.contracts.watch import hear
 from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.transport import ImapSession
 from gatewayd_pop3.options import Pop3Options
+from gatewayd_smtp.forwarder import SmtpCourier
 from gatewayd_smtp.options import SmtpOptions
+from tests.plugins.smtp_site import parcel
 from tests.plugins.tokens import ADVICE, MECHANISMS, PROTOCOLS, Door, Protocol, authority, open_account, standing
 
 if TYPE_CHECKING:
@@ -112,6 +114,16 @@ def test_a_mailbox_that_may_not_send_by_SMTP_has_its_own_advice_and_costs_no_tok
     assert "5.7.139" in error.message
     assert f"Set-CASMailbox -Identity {USER} -SmtpClientAuthenticationDisabled $false" in error.advice
     assert len(given.given) == 1
+
+
+def test_a_server_that_wants_a_log_in_all_the_same_has_the_credentials_advice() -> None:
+    words = b"530 5.7.57 Client not authenticated to send mail.\r\n"
+    with standing(Door("SMTP", replies={b"MAIL": words})) as door:
+        courier = open_account("SMTP", door.port, authority().source)
+        assert isinstance(courier, SmtpCourier)
+        with closing(courier), pytest.raises(AuthError, match=r"530 5\.7\.57") as caught:
+            list(courier.deliver([parcel()]))
+    assert caught.value.advice == ADVICE.format("SMTP")
 
 
 def test_a_challenge_is_no_permission() -> None:
