@@ -102,6 +102,25 @@ class Transport(Plugin):
         """
         return self.options.mailbox(self.standard_ports) if isinstance(self.options, Login) else ""
 
+    def group(self) -> str:
+        """Return the name of a group of accounts that share a bound, such as those of one app; empty for those of one ``host``.
+
+        Called when the config is read; does no I/O and can't fail. A visit that waits for room in its group takes no thread.
+
+            "graph.microsoft.com app 5e1f..."
+        """
+        return ""
+
+    def group_limit(self) -> int | None:
+        """Return how many visits may be under way in its group now, from 0; None leaves that to `limits.visits_per_host`.
+
+        Called often by the thread that starts visits, of any account of the group, so it must not wait; it may change at any time,
+        and is asked for at least twice a second while somebody waits. What it raises counts as None. Not called without ``group``.
+
+            return self._pace.bound
+        """
+        return None
+
     @abstractmethod
     def open(self) -> Session:
         """Connect, log in, and return the session.

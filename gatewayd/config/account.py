@@ -56,6 +56,7 @@ def account(
         options=options,
         credential=shared if isinstance(shared := checker.document.data.get("credential"), str) else "",
         mailbox=transport(options, account=name).mailbox() if found.imports and transport else "",
+        group=transport(options, account=name).group() if found.imports and transport else "",
         second=found.second,
         connections=min((limit for limit in limits if limit is not None), default=None),
         imports=found.imports,

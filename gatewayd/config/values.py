@@ -92,6 +92,8 @@ class AccountConfig:
     credential: str = ""
     #: Identifies its mailbox among all; empty if that is not possible, or nothing is imported.
     mailbox: str = ""
+    #: See ``Transport.group``; empty if there is none.
+    group: str = ""
     #: It may import a mailbox that another account has or had.
     second: bool = False
     #: How many sessions may be open at once, the transport's own limit included; None: as many as the server bears.

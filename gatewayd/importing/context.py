@@ -51,7 +51,7 @@ class VisitContext:
         self.task = task
         #: See ``Transport.keys_span_folders``.
         self.spans: bool = transport.keys_span_folders
-        self.meter = Meter(tools.limits, tools.quota)
+        self.meter = Meter(tools.limits, tools.quota, gives_way=tools.gives_way)
         self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
         self.reporter = Reporter(account.name, imports.folders)
         self.routing = AccountRouting(account=account.name, router=tools.router, forward=task.forward)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.values import Came
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatewayd.api.session import Session
     from gatewayd.config import LimitsConfig
     from gatewayd.importing.daily_quota import DailyQuota
@@ -23,14 +25,18 @@ class ListingFull(Exception):
 
 
 class VisitFull(Exception):
-    """The visit has reached a limit; the text says which."""
+    """The visit has reached a limit, or gives way; the text says which."""
 
 
 class Meter:
     """Counts bytes, messages and seconds from the beginning of the visit."""
 
-    def __init__(self, limits: LimitsConfig, quota: DailyQuota | None = None) -> None:
-        """``quota`` is what the account's visits may take together in a day; None is no limit."""
+    def __init__(
+        self, limits: LimitsConfig, quota: DailyQuota | None = None, *, gives_way: Callable[[], bool] = lambda: False
+    ) -> None:
+        """``quota`` is what the account's visits may take together in a day; None is no limit. See ``VisitTools.gives_way``."""
+        self._gives_way = gives_way
+        self.gave_way = False
         self._limits = limits
         self._quota = quota
         self._began = time.monotonic()
@@ -84,6 +90,9 @@ class Meter:
             return f"more than {limits.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
         if time.monotonic() - self._began > limits.visit_time:
             return f"it took more than {limits.visit_time:g} s, which is `limits.visit_time`: {_REST}"
+        if self._gives_way():
+            self.gave_way = True
+            return f"other accounts waited for their turn: {_REST}"
         return ""
 
     def count(self) -> int:

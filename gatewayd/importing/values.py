@@ -54,6 +54,8 @@ class VisitReport:
     problems: tuple[str, ...] = ()
     #: What a person should know and stopped nothing, such as a faulty row of a directory.
     notes: tuple[str, ...] = ()
+    #: It ended early because other accounts waited for its room: the next visit goes on.
+    gave_way: bool = False
     #: What ended the visit early; what was filed by then is filed.
     error: GatewaydError | None = None
     #: The session, still open; None where it was not to be kept, or can't go on.
@@ -93,6 +95,8 @@ class VisitTools:
     patience: float = LEASE_SECONDS / 3
     #: Whether the visit must end as soon as it can; asked between two steps.
     stopping: Callable[[], bool] = lambda: False
+    #: Whether it is to end with the step that it is at, because other accounts wait for its room.
+    gives_way: Callable[[], bool] = lambda: False
     #: Called with the session as soon as it is open, so that another thread can abort it.
     opened: Callable[[Session], None] = lambda _: None
     #: Hears of new mails and suspended targets, once they are committed.

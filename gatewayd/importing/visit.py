@@ -142,7 +142,7 @@ class _Visit:
         finally:
             for text in self._sessions.close() if kept is None else ():
                 reporter.problem(text)
-        return replace(reporter.report, session=kept)
+        return replace(reporter.report, session=kept, gave_way=self._meter.gave_way)
 
     def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)

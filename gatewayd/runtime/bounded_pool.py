@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-__all__ = ["BoundedPool", "PooledRun"]
+__all__ = ["WORKING", "BoundedPool", "PooledRun"]
 
-_WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
+WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
 #: So many times as many as may work may be under way in all: the others wait for servers that say nothing.
 _ALL_PER_WORKING = 4
 #: The pool is stuck if it is full and has shown no sign of life for so many seconds.
@@ -77,7 +77,8 @@ class BoundedPool(Generic[_Run, _Slot, _Done]):
         self._limit = limit
         self._shared_limit = shared_limit
         self._slow = slow
-        self._line = FairQueue(self._limit_of)
+        #: Who waits.
+        self.line = FairQueue(self._limit_of)
         self._idle: list[_Slot] = []
         self._slots: list[_Slot] = []
         #: The runs that are under way.
@@ -85,39 +86,39 @@ class BoundedPool(Generic[_Run, _Slot, _Done]):
 
     def __len__(self) -> int:
         """Return how many wait for a slot."""
-        return len(self._line)
+        return len(self.line)
 
     def __contains__(self, name: str) -> bool:
         """Whether this work waits for a slot."""
-        return name in self._line
+        return name in self.line
 
     def offer(self, name: str, *, at: float, suspect: bool, shared: Sequence[str] = ()) -> None:
         """Let work wait in line since ``at``, when it was due; does nothing if it waits already.
 
         ``shared`` names further groups with a limit, such as its host.
         """
-        self._line.add(name, (*shared, _SUSPECTS) if suspect else (*shared, _ALL, _WORKING), at=at)
+        self.line.add(name, (*shared, _SUSPECTS) if suspect else (*shared, _ALL, WORKING), at=at)
 
     def withdraw(self, name: str) -> None:
         """Let work leave the line."""
-        self._line.drop(name)
+        self.line.drop(name)
 
     def start(self, begin: Callable[[str], _Run | None]) -> None:
         """Start work while there is room. ``begin`` makes the run of a name, or returns None if it is not to run after all.
 
         Raises RuntimeError where no thread can be had; then nothing has begun, and the first in line is the first again.
         """
-        while (ticket := self._line.take()) is not None:
+        while (ticket := self.line.take()) is not None:
             try:
                 slot = self._idle.pop() if self._idle else self._another_slot()
             except RuntimeError:
-                self._line.back(ticket.groups)
-                self._line.add(ticket.name, ticket.groups, at=ticket.at)
+                self.line.back(ticket.groups)
+                self.line.add(ticket.name, ticket.groups, at=ticket.at)
                 raise
             run = begin(ticket.name)
             if run is None:
                 self._idle.append(slot)
-                self._line.back(ticket.groups)
+                self.line.back(ticket.groups)
                 continue
             run.groups = ticket.groups
             self.runs.add(run)
@@ -127,21 +128,22 @@ class BoundedPool(Generic[_Run, _Slot, _Done]):
         """Take back the room of a run that has finished."""
         self.runs.discard(run)
         self._idle.append(slot)
-        self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
+        self.line.back([group for group in run.groups if not (run.slow and group == WORKING)])
 
     def look(self, now: float) -> None:
-        """Abort the runs whose time is up, and give the room of those that are silent to others."""
+        """Abort the runs whose time is up, give the room of those that are silent to others, and see which limits have grown."""
+        self.line.look()
         for run in self.runs:
             if now >= run.abort_at:
                 run.abort()
-            if not run.slow and _WORKING in run.groups and now - run.moved > self._slow:
+            if not run.slow and WORKING in run.groups and now - run.moved > self._slow:
                 run.slow = True
-                self._line.back([_WORKING])
+                self.line.back([WORKING])
 
     def stuck(self) -> bool:
         """Whether all room is taken by runs without a sign of life. May be called from any thread."""
         long_ago = time.monotonic() - _STUCK
-        return self._line.out(_ALL) >= self._limit_of(_ALL) and all(run.moved < long_ago for run in list(self.runs))
+        return self.line.out(_ALL) >= self._limit_of(_ALL) and all(run.moved < long_ago for run in list(self.runs))
 
     def shutdown(self) -> Sequence[_Slot]:
         """Let all threads end when their work has; return the slots."""
@@ -155,6 +157,6 @@ class BoundedPool(Generic[_Run, _Slot, _Done]):
         return slot
 
     def _limit_of(self, group: str) -> int:
-        if group in {_WORKING, _SUSPECTS}:
+        if group in {WORKING, _SUSPECTS}:
             return self._limit()
         return _ALL_PER_WORKING * self._limit() if group == _ALL else self._shared_limit(group)

@@ -84,6 +84,20 @@ class FairQueue:
                 del self._out[group]
             self._call(group)
 
+    def waiting_for(self, group: str) -> list[str]:
+        """Return who waits for room in this group."""
+        return [place.name for place in self._parked.get(group, ()) if self._waiting.get(place.name) is place]
+
+    def full(self) -> list[str]:
+        """Return the groups for whose room somebody waits."""
+        return list(self._parked)
+
+    def look(self) -> None:
+        """Let those go on who wait for groups that have more room by now, because their limits grew."""
+        for group in list(self._parked):
+            for _ in range(max(0, self._limit(group) - self._out[group])):
+                self._call(group)
+
     def out(self, group: str) -> int:
         """Return how many of a group are out."""
         return self._out[group]

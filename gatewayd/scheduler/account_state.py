@@ -67,6 +67,8 @@ class AccountState:
     refusals: int = 0
     #: Watches in a row that were lost before the server proved itself once.
     flaps: int = 0
+    #: Its last visit ended before it was done, because others waited for its room.
+    gave_way: bool = False
     #: Visits in a row that followed an announcement and found nothing.
     empty: int = 0
     error: str = ""
@@ -127,6 +129,7 @@ class AccountState:
         now = time.monotonic()
         if report.later:
             self.later_at = max(self.later_at, now + report.later)
+        self.gave_way = report.gave_way and report.error is None
         if report.error is not None:
             return self._failed(report.error, deps)
         if self.failures:
@@ -141,6 +144,8 @@ class AccountState:
         self.error, self.advice = joined(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
+        if self.gave_way:
+            return 0.0
         # No server announces a deferred key that is due again: the account is polled for it.
         announced = self.watched is not None and now > self.later_at + self.every
         return full_visit_every(self.every, watched=announced, folders=folders)

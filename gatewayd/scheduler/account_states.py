@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Alarm, Task
+from gatewayd.api.roles import Transport
 from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.runtime import journal
 from gatewayd.runtime.due_times import DueTimes
@@ -13,7 +14,7 @@ from gatewayd.scheduler.account_state import AccountState
 from gatewayd.scheduler.visit_runner import RunningVisit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease
     from gatewayd.config import AccountConfig, Config
@@ -77,8 +78,20 @@ class AccountStates:
     def work(self, now: float) -> None:
         """Start the visits that are due, as far as there is room."""
         for name, at in self._due.pop(now):
-            self._pool.offer_visit(self._states[name], at=at)
+            state = self._states[name]
+            self._pool.offer_visit(state, at=at, limit=self._group_limit(state) if state.config.group else None)
         self._pool.start(self._begin)
+
+    def _group_limit(self, state: AccountState) -> Callable[[], int | None] | None:
+        """Return what says how many of the account's group may be visited at once; None if its transport can't be had."""
+        if self._config is None:
+            return None
+        try:
+            transport = self._config.registry.get(Transport, state.config.kind)
+            return transport(state.config.options, account=state.name).group_limit
+        except Exception as error:  # noqa: BLE001  its visit reports what is wrong
+            journal.own_fault("supervisor", error)
+            return None
 
     def put(self, state: AccountState, seconds: float) -> None:
         """Let an account be due in so many seconds, and not before."""

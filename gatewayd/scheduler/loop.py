@@ -54,6 +54,7 @@ class Supervisor:
             VisitRunner(deps, self._watcher),
             lambda run, slot, done: put(partial(self._handlers.on_visit_finished, run, slot, done.result())),
             slow=deps.timings.slow,
+            turn=deps.timings.turn,
         )
         self._leases = LeaseManager(deps, lambda done: put(partial(self._handlers.on_lease_round, done)))
         self._request_inbox = RequestInbox(deps, lambda requests: put(partial(self._handlers.on_requests, requests)))

@@ -39,6 +39,8 @@ class Timings:
     grace: float = 1.0
     #: A visit whose server says nothing for so long no longer counts as working.
     slow: float = 5.0
+    #: How long a visit goes on in any case, though other accounts wait for its room.
+    turn: float = 5.0
     #: How long to wait after a first fault that may pass; the config has the longest wait.
     first: float = 10.0
 

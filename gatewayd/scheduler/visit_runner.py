@@ -65,6 +65,8 @@ class RunningVisit(PooledRun):
     again: bool = False
     #: The session that is watched again is lost already.
     lost: GatewaydError | None = None
+    #: Other accounts wait for its room, and its turn is over.
+    gives_way: bool = False
     #: It was told to end; it was aborted.
     stop: bool = False
     aborted: bool = False
@@ -163,6 +165,7 @@ class VisitRunner:
             progress=run.progress,
             patience=self._deps.timings.lease / 3,
             stopping=lambda: run.stop,
+            gives_way=lambda: run.gives_way,
             opened=run.opened,
             events=self._deps.events,
         )

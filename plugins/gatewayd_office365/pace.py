@@ -65,6 +65,11 @@ class Pace:
         self._failed_at: dict[str, float] = {}
         self._halved_at = 0.0
 
+    @property
+    def bound(self) -> int:
+        """How many requests may be in flight over all mailboxes now, from 1."""
+        return int(self._bound)
+
     @contextmanager
     def turn(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Iterator[Turn]:
         """Wait until a request may begin; it is in flight while the block lasts.

@@ -10,6 +10,7 @@ from gatewayd_office365.folders import FolderFinder
 from gatewayd_office365.graph import GraphClient
 from gatewayd_office365.listing import FolderListing
 from gatewayd_office365.options import Office365Options
+from gatewayd_office365.pace import pace_of
 from gatewayd_office365.problems import problems
 from gatewayd_office365.reading import headers, looked_up, mime
 from gatewayd_office365.settle import settle
@@ -39,6 +40,14 @@ class Office365(Transport):
         """See ``Transport``."""
         host = urlsplit(self.options.graph).hostname or ""
         return f"{self.options.mailbox.casefold()} at {_SAME.get(host, host)}"
+
+    def group(self) -> str:
+        """See ``Transport``: Microsoft counts the requests of an app."""
+        return f"{self.options.app} at {self.options.graph}"
+
+    def group_limit(self) -> int | None:
+        """See ``Transport``: as many visits as requests may be in flight, since a visit makes one at a time."""
+        return pace_of(self.options.graph, self.options.app).bound
 
     def open(self) -> Office365Session:
         """See ``Transport``. Asks for an access token, unless there is one: a poll of a folder is one request."""

@@ -63,7 +63,7 @@ class Parts:
         self.watcher = Watcher(lambda _: None, lambda _: None)
         self.session_closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.
-        self.pool = VisitPool(limits, VisitRunner(deps, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
+        self.pool = VisitPool(limits, VisitRunner(deps, self.watcher), lambda _, __, ___: None, slow=AT_ONCE, turn=AT_ONCE)
         self.leases = LeaseManager(deps, lambda _: None)
         self.request_inbox = RequestInbox(deps, lambda _: None)
         self._ended = False

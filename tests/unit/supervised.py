@@ -68,9 +68,20 @@ class House:
         self._stack.callback(store.close)
         return store
 
-    def add(self, name: str, *, host: str = "", every: float = 60.0, timeout: float = 5.0, **server: object) -> FakeTransport:
-        """Add an account with a server of its own; ``server`` is for ``FakeTransport``."""
-        found = self.servers[name] = FakeTransport(account=name, timeout=timeout, **server)  # type: ignore[arg-type]
+    def add(
+        self,
+        name: str,
+        *,
+        host: str = "",
+        group: str = "",
+        every: float = 60.0,
+        timeout: float = 5.0,
+        kind: type[FakeTransport] = FakeTransport,
+        **server: object,
+    ) -> FakeTransport:
+        """Add an account with a server of its own; ``server`` is for ``FakeTransport``, or what is derived from it."""
+        found = self.servers[name] = kind(account=name, timeout=timeout, **server)  # type: ignore[arg-type]
+        found.in_group = group
         self.change(
             name,
             options=Site(host=host, timeout=timeout),
@@ -88,6 +99,7 @@ class House:
             description=text,
             operators=("acme",),
             options=options or cast("AccountConfig", before).options,
+            group=self.servers[name].in_group,
             imports=imports or cast("AccountConfig", before).imports,
         )
 

@@ -51,6 +51,9 @@ class FakeTransport(Transport):
     """
 
     kind = "fake"
+    #: The group that shares a limit, and the limit, which a test may change at any time.
+    in_group: str = ""
+    most_of_group: int | None = None
 
     def __init__(
         self,
@@ -90,6 +93,14 @@ class FakeTransport(Transport):
         self._traps: list[_Trap] = []
         self._hangs: list[_Trap] = []
         self._connections: list[FakeSession] = []
+
+    def group(self) -> str:
+        """See ``Transport``."""
+        return self.in_group
+
+    def group_limit(self) -> int | None:
+        """See ``Transport``."""
+        return self.most_of_group
 
     # --- the mailbox, from outside ----------------------------------------------------------------------------------
 

@@ -47,6 +47,21 @@ def test_P4_a_full_host_blocks_nobody_behind_it() -> None:
     assert [taken(waiting), taken(waiting)] == ["x1", None]
 
 
+def test_a_limit_that_grew_lets_as_many_go_on_as_there_is_room_for() -> None:
+    limits = {"x": 0}
+    waiting = line(limits)
+    for name in ("a", "b", "c"):
+        waiting.add(name, ["x"], at=0.0)
+    assert (taken(waiting), waiting.full(), waiting.waiting_for("x")) == (None, ["x"], ["a", "b", "c"])
+    waiting.look()
+    assert taken(waiting) is None
+    limits["x"] = 2
+    waiting.drop("a")
+    waiting.look()
+    assert [taken(waiting), taken(waiting), taken(waiting)] == ["b", "c", None]
+    assert waiting.full() == []
+
+
 def test_who_left_is_not_called_and_holds_nobody_up() -> None:
     waiting = line({"x": 1})
     for name in ("a", "b", "c", "d"):

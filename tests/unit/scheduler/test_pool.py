@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from gatewayd.scheduler import Timings
+from gatewayd.testing import FakeTransport
+from gatewayd.testing.contracts.custodian import make_raw
+from tests.unit.supervised import until
 from tests.unit.turned import Turned
 
 if TYPE_CHECKING:
+    from gatewayd.testing.fakes.transport import Asked
     from tests.unit.supervised import House
 
 
@@ -35,6 +43,78 @@ def test_accounts_that_are_not_to_be_visited_after_all_cost_no_threads(house: Ho
             pool.offer_visit(turned.state(), at=0.0)
             pool.start(lambda _: None)
         assert visitors() - before <= 1
+
+
+# --- groups that a transport names --------------------------------------------------------------------------------------
+
+#: Messages that wait on the server of an import, more than any test has the time for.
+MANY = 1000
+
+
+class Slow(FakeTransport):
+    """It takes its time for each message that is fetched."""
+
+    def ask(self, asked: Asked) -> None:
+        if asked.step == "message":
+            time.sleep(0.05)
+        super().ask(asked)
+
+
+def importing(house: House, count: int, *, group: str = "", host: str = "") -> None:
+    """Add accounts whose first import takes a minute at least."""
+    for number in range(count):
+        server = house.add(f"import-{number}", group=group, host=host, kind=Slow, keys_span_folders=True)
+        server.most_of_group = 4
+        for message in range(MANY):
+            server.deliver(make_raw(number * MANY + message))
+
+
+@pytest.mark.parametrize("imports", [1, 4, 7])
+def test_P4_first_imports_delay_no_poll_of_their_group_for_long(house: House, imports: int) -> None:
+    """However many: those who gave way once leave a place to polls."""
+    importing(house, imports, group="app")
+    idle = [house.add(f"idle-{number}", group="app", every=0.5) for number in range(10)]
+    for server in idle:
+        server.most_of_group = 4
+    daemon = house.daemon(timings=Timings(first=0.2, turn=0.2))
+    until(lambda: all(len(server.steps("listing")) >= 3 for server in idle))
+    assert house.filed() < imports * MANY, "the imports go on"
+    before = [len(house.servers[f"import-{number}"].steps("message")) for number in range(imports)]
+    until(lambda: sum(len(house.servers[f"import-{number}"].steps("message")) for number in range(imports)) > sum(before))
+    assert all(health is None or not health.error for health in map(house.health, house.servers))
+    daemon.stop()
+
+
+def test_P4_first_imports_at_a_host_give_way_likewise(house: House) -> None:
+    importing(house, 3, host="imap.example.com")
+    idle = house.add("idle", host="imap.example.com", every=0.5)
+    daemon = house.daemon(per_host=2, timings=Timings(first=0.2, turn=0.2))
+    until(lambda: len(idle.steps("listing")) >= 3)
+    assert house.filed() < 3 * MANY
+    daemon.stop()
+
+
+def test_the_limit_of_a_group_may_change_at_any_time(house: House) -> None:
+    servers = [house.add(f"one-{number}", group="app", every=0.1) for number in range(3)]
+    for server in servers:
+        server.most_of_group = 0
+    other = house.add("other", every=0.1)
+    house.daemon()
+    until(lambda: len(other.steps("listing")) >= 3)
+    assert not any(server.asked for server in servers), "whoever waits for room takes no thread and asks nothing"
+    for server in servers:
+        server.most_of_group = 1
+    until(lambda: all(len(server.steps("listing")) >= 2 for server in servers))
+
+
+def test_a_group_whose_limit_can_not_be_had_has_that_of_a_host(house: House) -> None:
+    class Faulty(FakeTransport):
+        def group_limit(self) -> int | None:
+            raise LookupError("no limit")
+
+    server = house.add("main", group="app", kind=Faulty)
+    house.daemon()
+    until(lambda: server.steps("listing"))
 
 
 def visitors() -> int:
