@@ -7,10 +7,8 @@ does what a fresh ``python -m gatewayd`` does is tested in ``test_warm.py``.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import pkgutil
 import select
 import signal
 import socket
@@ -18,21 +16,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from contextlib import suppress
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _ROOT = Path(__file__).parent.parent.parent
 
-#: What commands import when they come to need it: all of these packages, and some of what they use.
-_PACKAGES = ["gatewayd", "gatewayd_sql"]
-_IMPORTED = ["alembic.command", "pydantic.type_adapter", "rich.table", "rich.progress"]
 #: How many commands with the same words and options have their lines counted in a run; counting makes one take twice as long.
 _COUNTED = 4
 
@@ -96,7 +89,7 @@ class Warm:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-m", "tests.e2e.warm", str(theirs.fileno())]
+            command = [sys.executable, "-m", "tests.e2e.warm_process", str(theirs.fileno())]
             null = subprocess.DEVNULL
             self._process = subprocess.Popen(
                 command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=_ROOT, env={**os.environ, **counted}
@@ -174,96 +167,3 @@ def close() -> None:
     """End what was started."""
     while _started:
         _started.pop().close()
-
-
-# --- in the process itself ----------------------------------------------------------------------------------------------
-
-
-def serve(control: socket.socket) -> list[str] | None:
-    """Fork for each command that is asked for. Return its arguments in the forked process, and None when all is over."""
-    keepers: list[int] = []
-    while True:
-        request, fds, *_ = socket.recv_fds(control, 1 << 20, 3)
-        # Those that are done are let go of now and then, and all of them in the end; so their time is counted, too.
-        keepers = [pid for pid in keepers if not os.waitpid(pid, os.WNOHANG if request else 0)[0]]
-        if not request:
-            return None
-        keeper = os.fork()
-        if not keeper:
-            break
-        keepers.append(keeper)
-        for fd in fds:
-            os.close(fd)
-    answer, *outputs = fds
-    _keep(answer)
-    arguments, environment, is_counted = json.loads(request)
-    if not is_counted and "coverage" in sys.modules:
-        # One that runs for long would take half as long again; and it may be killed while it writes what it counted.
-        counting = sys.modules["coverage"].Coverage.current()
-        counting.stop()
-        counting._auto_save = False
-    for number, fd in enumerate(outputs, 1):
-        os.dup2(fd, number)
-    for fd in fds:
-        os.close(fd)
-    os.environ.clear()
-    os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    return [str(one) for one in arguments]
-
-
-def _keep(answer: int) -> None:
-    """Fork once more: the new process is the command's and returns, the old one stays its parent and tells how it ends."""
-    pid = os.fork()
-    if not pid:
-        return
-    # Nobody may be listening any more.
-    with socket.socket(fileno=answer) as tell, suppress(BrokenPipeError):
-        tell.sendall(b"%d\n" % pid)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        tell.sendall(b"%d\n" % code)
-    os._exit(0)
-
-
-def modules() -> Iterator[str]:
-    """Yield the names of all modules to import."""
-    yield from _IMPORTED
-    for package in _PACKAGES:
-        found = (module.name for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."))
-        yield from (name for name in found if not {"testing", "migrations", "__main__"} & {*name.split(".")})
-
-
-def _end(command: Callable[[], None]) -> NoReturn:
-    """Run a command, and end as Python does; but take no module apart, which would copy all the memory that is shared."""
-    code: object = 0
-    try:
-        command()
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:  # noqa: BLE001
-        traceback.print_exc()
-        code = 1
-    finally:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
-
-
-if __name__ == "__main__":
-    for module in modules():
-        import_module(module)
-    # Those of the plugins, too.
-    import_module("gatewayd.registry.loading").load()
-    # Workers of all commands are forked from one process, too. What it forks would be counted for nothing, since that ends without
-    # a word: it is counted itself in one process of the run, and no more.
-    if "coverage" in sys.modules and os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
-        import_module("tests.uncounted").this_process_alone()
-    import_module("gatewayd.runtime.forkserver").prepare()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as listening:
-        asked = serve(listening)
-    if asked is not None:
-        sys.argv = ["gatewayd", *asked]
-        _end(import_module("gatewayd.cli").main)
