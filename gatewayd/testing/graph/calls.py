@@ -51,13 +51,13 @@ class GraphCall:
         """Return the id of a message, of the kind that the client prefers."""
         return message.immutable_id if self.has_immutable_ids else message.item_id
 
-    def needs(self, *roles: str) -> None:
+    def needs(self, roles: frozenset[str]) -> None:
         """Raise ODataError unless the app has one of these permissions for the mailbox."""
         app = self.token.app
         if app.only is not None and self.mailbox.id not in app.only:
             text = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
             raise ODataError(403, "ErrorAccessDenied", text)
-        if not {*self.token.roles, *app.granted.get(self.mailbox.id, ())} & {*roles}:
+        if not {*self.token.roles, *app.granted.get(self.mailbox.id, ())} & roles:
             raise ODataError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
 
     def folder(self, place: int = 0) -> ExchangeFolder:

@@ -71,7 +71,6 @@ class SyncStates:
 
     def answer(self, call: GraphCall) -> ServedResponse:
         """Answer one page of a round."""
-        call.needs("Mail.Read", "Mail.ReadWrite")
         given = call.query["$skiptoken"] or call.query["$deltatoken"]
         state = self._known(call, given) if given else self._first(call)
         if state.place is None:
@@ -174,7 +173,7 @@ def _bounded(call: GraphCall, folder: ExchangeFolder, query: QueryOptions, entri
     if query["$top"]:
         # Not the size of a page: nothing beyond is ever told.
         entries = entries[: query.top]
-    return _Round(folder=folder, query=query, entries=tuple(entries), until=call.mailbox.last_change)
+    return _Round(folder=folder, query=query, entries=entries, until=call.mailbox.last_change)
 
 
 def _shown(call: GraphCall, whole: _Round, entries: Sequence[_Entry]) -> Iterable[dict[str, object]]:

@@ -28,7 +28,6 @@ _RANGE = re.compile(r"bytes (\d{1,12})-(\d{1,12})/(\d{1,12})")
 
 def create_draft(call: GraphCall) -> ServedResponse:
     """Make a draft from MIME or JSON, in Drafts or in the folder that the path names."""
-    call.needs("Mail.ReadWrite")
     mailbox = call.mailbox
     folder = call.folder() if call.ids else mailbox.folders["drafts"]
     if call.request.headers.get("content-type", "").startswith("text/plain"):
@@ -44,7 +43,6 @@ def create_draft(call: GraphCall) -> ServedResponse:
 
 def update_message(call: GraphCall) -> ServedResponse:
     """Change properties of a message; most only as long as it is a draft."""
-    call.needs("Mail.ReadWrite")
     message = call.message(len(call.ids) - 1)
     apply(call.json(), message)
     call.mailbox.changed(message)
@@ -53,7 +51,6 @@ def update_message(call: GraphCall) -> ServedResponse:
 
 def add_attachment(call: GraphCall) -> ServedResponse:
     """Add a file to a draft."""
-    call.needs("Mail.ReadWrite")
     draft = _draft(call)
     added = attachment(call.json())
     draft.attachments.append(added)
@@ -63,7 +60,6 @@ def add_attachment(call: GraphCall) -> ServedResponse:
 
 def attachments(call: GraphCall) -> ServedResponse:
     """List the files of a draft."""
-    call.needs("Mail.Read", "Mail.ReadWrite")
     return answered(200, {"value": [_attachment_view(one) for one in call.message().attachments]})
 
 
@@ -109,7 +105,6 @@ class UploadSessions:
 
     def create(self, call: GraphCall) -> ServedResponse:
         """Begin an upload of a large file for a draft; the answer has the address for its pieces."""
-        call.needs("Mail.ReadWrite")
         item = call.parameters().get("attachmentitem")
         size = item.get("size") if isinstance(item, dict) else None
         if not isinstance(size, int) or field_of(item, "attachmentType") != "file" or not field_of(item, "name"):

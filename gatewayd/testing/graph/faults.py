@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Literal
 
@@ -29,24 +29,23 @@ class RequestFault:
 
     #: The fault is for requests whose ``METHOD target`` has this text.
     where: str
-    way: FaultWay = "answer"
+    way: FaultWay
     #: Whether the request is carried out, although its client does not hear of it.
-    done: bool = False
-    status: int = 503
-    #: Graph's code; by default one that belongs to the status.
-    code: str = ""
-    message: str = ""
+    done: bool
+    status: int
+    #: Graph's code; empty for one that belongs to the status.
+    code: str
     #: Headers of the answer.
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     #: Of the requests that are meant, so many succeed first.
-    after: int = 0
+    after: int
     #: So many fail.
-    times: int = 1
+    times: int
 
     def error(self) -> ODataError:
         """Return the error that is answered."""
         code, message = _CODES.get(self.status, ("UnknownError", "An error occurred."))
-        error = ODataError(self.status, self.code or code, self.message or message)
+        error = ODataError(self.status, self.code or code, message)
         error.headers.update(self.headers)
         return error
 

@@ -31,54 +31,46 @@ __all__ = [
     "top_folders",
 ]
 
-_READ = ("Mail.Read", "Mail.ReadWrite")
 _renderings = itertools.count(1)
 
 
 def top_folders(call: GraphCall) -> ServedResponse:
     """List the folders at the top."""
-    call.needs(*_READ)
     return _folders(call, call.mailbox.folders[ROOT], f"/users/{quote(call.mailbox.id)}/mailFolders")
 
 
 def child_folders(call: GraphCall) -> ServedResponse:
     """List the folders in a folder."""
-    call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/mailFolders/{quote(call.ids[0])}/childFolders"
     return _folders(call, call.folder(), path)
 
 
 def folder(call: GraphCall) -> ServedResponse:
     """Show a folder."""
-    call.needs(*_READ)
     shown = call.query.selected(_folder_view(call.folder()))
     return answered(200, {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/mailFolders/$entity", **shown})
 
 
 def folder_messages(call: GraphCall) -> ServedResponse:
     """List the messages of a folder."""
-    call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/mailFolders/{quote(call.ids[0])}/messages"
     return _messages(call, call.folder().messages.values(), path)
 
 
 def mailbox_messages(call: GraphCall) -> ServedResponse:
     """List the messages of all folders."""
-    call.needs(*_READ)
     path = f"/users/{quote(call.mailbox.id)}/messages"
     return _messages(call, call.mailbox.all_messages(), path)
 
 
 def message(call: GraphCall) -> ServedResponse:
     """Show a message."""
-    call.needs(*_READ)
     shown = shown_message(call, call.message(len(call.ids) - 1), call.query)
     return answered(200, {"@odata.context": f"{call.base}/$metadata#users('{call.mailbox.id}')/messages/$entity", **shown})
 
 
 def message_mime(call: GraphCall) -> ServedResponse:
     """Return a message's MIME."""
-    call.needs(*_READ)
     found = call.message()
     if found.corrupt_value:
         raise ODataError(500, "ErrorContentConversionFailed", "Content conversion failed.")
@@ -88,15 +80,13 @@ def message_mime(call: GraphCall) -> ServedResponse:
     return ServedResponse(status=200, headers={"Content-Type": "text/plain"}, body=mime, chunked=True)
 
 
-def mime_below_folder(call: GraphCall) -> ServedResponse:
+def mime_below_folder(_call: GraphCall) -> ServedResponse:
     """Refuse to return MIME by way of a folder, as Exchange does although it is documented."""
-    call.needs(*_READ)
     raise ODataError(405, "ErrorInvalidRequest", "The OData request is not supported.")
 
 
 def move_message(call: GraphCall) -> ServedResponse:
     """Move a message into another folder."""
-    call.needs("Mail.ReadWrite")
     moved, target = call.message(), call.mailbox.folder_by_id(str(call.parameters().get("destinationid", "")))
     if target is None:
         raise ODataError(404, "ErrorItemNotFound", "The specified object was not found in the store.")
@@ -106,7 +96,6 @@ def move_message(call: GraphCall) -> ServedResponse:
 
 def delete_message(call: GraphCall) -> ServedResponse:
     """Delete a message: it can be recovered, but is in no folder that people see."""
-    call.needs("Mail.ReadWrite")
     call.mailbox.move_to(call.message(len(call.ids) - 1), call.mailbox.folders["recoverableitemsdeletions"])
     return answered(204)
 

@@ -27,7 +27,7 @@ class Routes:
     """The endpoints by method and shape, such as ``GET mailFolders/*/messages``; ``*`` is an id."""
 
     def __init__(self, delta: Handler, upload: Handler) -> None:
-        self._routes: Mapping[tuple[str, str], Handler] = {
+        reading: dict[tuple[str, str], Handler] = {
             ("GET", "mailFolders"): messages.top_folders,
             ("GET", "mailFolders/*"): messages.folder,
             ("GET", "mailFolders/*/childFolders"): messages.child_folders,
@@ -39,23 +39,35 @@ class Routes:
             ("GET", "messages/delta"): refuse_without_folder,
             ("GET", "messages/*"): messages.message,
             ("GET", "messages/*/$value"): messages.message_mime,
-            ("POST", "sendMail"): sending.send_mail,
+            ("GET", "messages/*/attachments"): drafts.attachments,
+        }
+        writing: dict[tuple[str, str], Handler] = {
             ("POST", "messages"): drafts.create_draft,
             ("POST", "mailFolders/*/messages"): drafts.create_draft,
-            ("POST", "messages/*/send"): sending.send_draft,
             ("POST", "messages/*/attachments"): drafts.add_attachment,
-            ("GET", "messages/*/attachments"): drafts.attachments,
             ("POST", "messages/*/attachments/createUploadSession"): upload,
+            ("POST", "messages/*/move"): messages.move_message,
             ("PATCH", "messages/*"): drafts.update_message,
             ("PATCH", "mailFolders/*/messages/*"): drafts.update_message,
-            ("POST", "messages/*/move"): messages.move_message,
             ("DELETE", "messages/*"): messages.delete_message,
             ("DELETE", "mailFolders/*/messages/*"): messages.delete_message,
         }
-        self._shapes = {shape for _, shape in self._routes}
+        sends: dict[tuple[str, str], Handler] = {
+            ("POST", "sendMail"): sending.send_mail,
+            ("POST", "messages/*/send"): sending.send_draft,
+        }
+        by_roles = ((reading, "Mail.Read Mail.ReadWrite"), (writing, "Mail.ReadWrite"), (sends, "Mail.Send"))
+        #: The endpoints, each with the permissions of which an app needs one.
+        self.all: Mapping[tuple[str, str], tuple[Handler, frozenset[str]]] = {
+            key: (handler, frozenset(roles.split())) for routes, roles in by_roles for key, handler in routes.items()
+        }
+        self._shapes = {shape for _, shape in self.all}
 
-    def find(self, method: str, below: Sequence[str]) -> tuple[Handler, list[str]]:
-        """Return what answers a request, and the ids in its path. Raises ODataError for a path or method that Graph lacks."""
+    def find(self, method: str, below: Sequence[str]) -> tuple[Handler, frozenset[str], list[str]]:
+        """Return what answers a request, its permissions, and the ids in its path.
+
+        Raises ODataError for a path or method that Graph lacks.
+        """
         shape, ids = [], []
         for before, name in zip(["", *below], below, strict=False):
             is_id = before in _COLLECTIONS and name not in _WORDS
@@ -64,6 +76,6 @@ class Routes:
         path = "/".join(shape)
         if path not in self._shapes:
             raise ODataError(400, "BadRequest", f"Resource not found for the segment '{(shape or [''])[-1]}'.")
-        if (method, path) not in self._routes:
+        if (method, path) not in self.all:
             raise ODataError(405, "ErrorInvalidRequest", "The OData request is not supported.")
-        return self._routes[method, path], ids
+        return *self.all[method, path], ids

@@ -73,7 +73,6 @@ def mime_body(call: GraphCall) -> bytes:
 
 def send_mail(call: GraphCall) -> ServedResponse:
     """Send a message, given as MIME or JSON, and keep a copy."""
-    call.needs("Mail.Send")
     mailbox, keeps = call.mailbox, True
     if call.request.headers.get("content-type", "").startswith("text/plain"):
         message = mailbox.unplaced(mime_body(call), mailbox.folders["sentitems"], is_draft=True)
@@ -91,7 +90,6 @@ def send_mail(call: GraphCall) -> ServedResponse:
 
 def send_draft(call: GraphCall) -> ServedResponse:
     """Send a draft; it becomes the copy in Sent Items."""
-    call.needs("Mail.Send")
     mailbox = call.mailbox
     message = mailbox.find(call.ids[0])
     if message is None or not message.is_draft:

@@ -52,7 +52,7 @@ class GraphService:
         self.post = PostOffice(mailboxes=self.mailboxes)
         self.login = LoginService(self.tenants)
         self._uploads = UploadSessions()
-        self._routes = Routes(self.sync_states.answer, self._uploads.create)
+        self.routes = Routes(self.sync_states.answer, self._uploads.create)
         self.authority = self.elsewhere = ""
 
     def listens(self, authority: str, elsewhere: str) -> None:
@@ -144,7 +144,7 @@ class GraphService:
         self._begin(logged, fault, token.app.client, mailbox.id)
         if len(request.body) > _MAX_REQUEST:
             raise ODataError(413, "ErrorMessageSizeExceeded", "The maximum request length supported is 4MB.")
-        handler, ids = self._routes.find(request.method, parts[2:])
+        handler, roles, ids = self.routes.find(request.method, parts[2:])
         # As the client has reached it: by a proxy on another port, perhaps.
         base = f"https://{request.headers.get('host', '')}/{VERSION}"
         call = GraphCall(
@@ -161,6 +161,7 @@ class GraphService:
             post=self.post,
         )
         with self.lock:
+            call.needs(roles)
             return handler(call)
 
     def _begin(self, logged: LoggedRequest, fault: RequestFault | None, client: str, mailbox: str = "") -> None:

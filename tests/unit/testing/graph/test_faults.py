@@ -26,6 +26,8 @@ def test_so_many_requests_of_a_kind_fail_and_others_do_not(client: Client) -> No
     assert (answers[1].code, answers[1].headers["Retry-After"]) == ("ServiceUnavailable", "7")
     client.graph.fail(f"GET /v1.0/users/{client.mailbox.id}/{INBOX}", status=504)
     assert client.get(INBOX).status == 504
+    client.graph.fail(INBOX, status=500, code="ErrorX")
+    assert client.get(INBOX).code == "ErrorX"
     client.graph.fail(INBOX)
     client.graph.faults.clear()
     assert client.get(INBOX).status == 200
@@ -90,8 +92,13 @@ def test_the_login_and_uploads_fail_too(client: Client) -> None:
 
 @pytest.mark.parametrize("retry_after", [2, None])
 def test_each_third_request_is_one_too_many(client: Client, retry_after: int | None) -> None:
+    client.graph.throttling.every = 2
+    assert [client.get(INBOX).status for _ in range(4)] == [200, 429, 200, 429]
     client.graph.throttling.every = 3
     client.graph.throttling.retry_after = retry_after
+    client.get(INBOX), client.get(INBOX)
+    client.graph.log.clear()
+    assert client.graph.log.most_in_flight() == 0
     answers = [client.get(INBOX) for _ in range(6)]
     assert [answer.status for answer in answers] == [200, 200, 429, 200, 200, 429]
     assert answers[2].code == "ApplicationThrottled"

@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from gatewayd.testing.graph import EntraApp, Graph
     from tests.unit.testing.graph.graph_client import Client
+from gatewayd.testing.graph.delta import SyncStates
+from gatewayd.testing.graph.drafts import UploadSessions
+from gatewayd.testing.graph.routes import Routes
 
 
 def _claims(token: str) -> dict[str, object]:
@@ -123,6 +126,17 @@ def test_permissions_are_those_of_the_token_and_of_rbac(client: Client) -> None:
     assert client.get("mailFolders/inbox").status == 200
     client.app.only = set()
     assert "AppOnly AccessPolicy" in client.get("mailFolders/inbox").json["error"]["message"]
+
+
+def test_each_endpoint_has_its_permission(client: Client) -> None:
+    message = client.mailbox.deliver(b"Subject: x\r\n\r\n")
+    for roles in (set(), {"Mail.Read"}, {"Mail.ReadWrite"}, {"Mail.Send"}):
+        client.app.roles = roles
+        client.log_in()
+        for (method, shape), (_, allowed) in Routes(SyncStates().answer, UploadSessions().create).all.items():
+            path = shape.replace("mailFolders/*", "mailFolders/inbox").replace("messages/*", f"messages/{message.item_id}")
+            is_refused = client.ask(method, path, b"").status == 403
+            assert is_refused is not bool(roles & allowed), (method, path, roles)
 
 
 def test_reading_does_not_allow_to_change(client: Client) -> None:
