@@ -15,7 +15,7 @@ import pytest
 
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.messages import booking_messages
-from tests.e2e.house import ROOT, House
+from tests.e2e.house import ROOT, House, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,3 +237,39 @@ def test_P1_P2_killed_between_page_and_value_and_commit_and_cursor_nothing_is_lo
 @pytest.mark.timeout(3600)
 def test_P1_P2_killed_thirty_times_nothing_is_lost_or_doubled(graph: Graph, tmp_path: Path) -> None:
     killed_often(tmp_path, graph, ALL_KILLS)
+
+
+def test_a_message_that_a_person_moves_into_another_imported_folder_is_filed_once(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 3)
+    mailbox.folder("inbox/Bookings")
+    path = house.folder / "accounts/main.yaml"
+    path.write_text(path.read_text().replace("folders: [INBOX]", "folders: [INBOX, Inbox/Bookings]"))
+    # Exchange makes the bytes anew: only the id says that it is the same message.
+    graph.knobs.mime = "anew each time"
+    house.good("import", "main")
+    mailbox.move(mailbox.messages()[0], "inbox/Bookings")
+    graph.log.clear()
+    (report,) = house.good("import", "main", "--json").rows
+    assert (report["filed"], report["error"]) == (0, None)
+    assert graph.log.find("$value") == []
+    rows = house.good("mail", "list", "--json").rows
+    assert sorted(row["folder"] for row in rows) == ["INBOX", "INBOX", "Inbox/Bookings"]
+    folders = house.good("audit", "main", "--json").rows
+    assert [folder["proven"] for folder in folders] == [True, True]
+    assert [folder["unsized"] for folder in folders] == [2, 1]
+
+
+def test_the_daemon_files_what_comes_and_polls_by_one_request(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 1, imports="  every: 1s\n")
+    with house.daemon():
+        until("the first mail is filed", 60, lambda: len(house.good("mail", "list", "--json").rows) == 1)
+        mailbox.deliver(next(booking_messages(1, seed=5)))
+        until("the second one, too", 60, lambda: len(house.good("mail", "list", "--json").rows) == 2)
+        graph.drop_sync_states()
+        graph.expire_tokens()
+        mailbox.deliver(next(booking_messages(1, seed=6)))
+        until("the third one, too", 60, lambda: len(house.good("mail", "list", "--json").rows) == 3)
+        graph.log.clear()
+        until("it polls", 60, lambda: len(graph.log.requests) > 3)
+        assert {one.path.rpartition("/")[2] for one in graph.log.requests} == {"delta"}
+    assert mailbox.initial_deltas == 2
