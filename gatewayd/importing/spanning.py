@@ -30,9 +30,9 @@ def elsewhere(
 def by_key(one: Listed, was: Known | None, there: Known | None) -> Known | None:
     """Return what is known of a listed message that came from another folder, or was gone; None if neither is so.
 
-    ``was`` is what this folder has under the key, ``there`` what another one has. Messages with other arrivals are others.
+    ``was`` is what this folder has under the key, ``there`` what ``elsewhere`` has. Messages with other arrivals are others.
     """
-    if was is not None and (difference(was.listed, one) or not (was.gone or was.state == "vanished")):
+    if was is not None and difference(was.listed, one):
         return None
     if there is not None and not difference(there.listed, one) and (was is None or there.state != "vanished"):
         return there

@@ -64,6 +64,11 @@ class SpanningContract:
         assert [one.folder for one in store.owed("shared", limit=9)] == ["INBOX"]
         (view,) = store.filings(ACME, Query())
         assert view.folder == "INBOX"
+        # What was done in one folder is done.
+        shared.enter(moved("1"), folder="Team")
+        store.settled(shared.lease, [duplicate.id])
+        shared.enter(moved("1"))
+        assert not store.owed("shared", limit=9)
 
     def test_what_is_owed_to_a_missing_key_stays_until_it_is_listed(
         self, store: Store, shared: Custodian, other: Custodian, filed: int
