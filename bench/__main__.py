@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import idle, importing, outbox
+from bench import graph, idle, importing, outbox
 
-_BENCHES = {"idle": idle.main, "import": importing.main, "outbox": outbox.main}
+_BENCHES = {"graph": graph.main, "idle": idle.main, "import": importing.main, "outbox": outbox.main}
 
 
 def main() -> int:
@@ -19,10 +19,11 @@ def main() -> int:
     parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")
     parser.add_argument("--persons", type=int, default=200_000, help="how many persons (default 200,000)")
     parser.add_argument("--deliveries", type=int, default=2_000, help="how many deliveries (default 2,000)")
-    parser.add_argument("--accounts", type=int, default=1_000, help="how many accounts wait (default 1,000)")
+    parser.add_argument("--accounts", type=int, help="how many accounts wait (default 1,000; 500 for graph)")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are looked at (default 60)")
     parser.add_argument("--only", nargs="*", default=(), help="only these rows, by the first word of their names")
     given = parser.parse_args()
+    given.accounts = given.accounts or (500 if given.name == "graph" else 1_000)
     return _BENCHES[given.name](given)
 
 

@@ -79,15 +79,15 @@ def _print(name: str, few: Seen, many: Seen) -> None:
 
 def _measure(dovecot: Dovecot, folder: Path, security: str, accounts: int, seconds: float) -> Seen:
     config = _config(dovecot, folder, security, accounts)
-    with _daemon(config, folder / "log") as daemon:
+    with daemon(config, folder / "log") as running:
         began = time.monotonic()
         _until_all_wait(folder, accounts)
         start = time.monotonic() - began
         time.sleep(_SETTLE)
-        before = _used(daemon.pid)
+        before = used_by(running.pid)
         time.sleep(seconds)
-        after = _used(daemon.pid)
-        private = _private(daemon.pid)
+        after = used_by(running.pid)
+        private = private_of(running.pid)
     return Seen(
         accounts=accounts,
         start=start,
@@ -119,17 +119,18 @@ def _config(dovecot: Dovecot, folder: Path, security: str, accounts: int) -> Pat
 
 
 @contextmanager
-def _daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``gatewayd run`` while the block lasts."""
     command = [sys.executable, "-m", "gatewayd", "--config", str(config), "run"]
-    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as daemon:
+    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as running:
         try:
-            yield daemon
+            yield running
         finally:
-            daemon.send_signal(signal.SIGTERM)
+            running.send_signal(signal.SIGTERM)
             try:
-                daemon.wait(20)
+                running.wait(20)
             except subprocess.TimeoutExpired:
-                daemon.kill()
+                running.kill()
 
 
 def _until_all_wait(folder: Path, accounts: int) -> None:
@@ -152,13 +153,13 @@ def _watched(database: Path) -> int:
         return 0
 
 
-def _private(pid: int) -> int:
+def private_of(pid: int) -> int:
     """Return the KiB of a process that nobody shares (smaps_rollup)."""
     found = re.findall(r"^Private_\w+:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return sum(map(int, found))
 
 
-def _used(pid: int) -> _Used:
+def used_by(pid: int) -> _Used:
     """Return the seconds of CPU that a daemon and its children have used by now, and how often its threads went to sleep."""
     switches = 0
     children: list[int] = []
