@@ -4,6 +4,7 @@ shared by all accounts with the same credential.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from abc import abstractmethod
@@ -32,6 +33,8 @@ _MARGIN = 300.0
 #: error, unless the authority asks for longer.
 _REFUSED, _FAILED = 30.0, 5.0
 _LONGEST = 3600.0
+#: A token that is refused again within so many seconds is not asked for anew: one mailbox that refuses all would do so for each.
+_AT_ONCE = 60.0
 #: Seconds to wait for another thread that asks for the same token.
 _PATIENCE = 120.0
 
@@ -116,15 +119,16 @@ class TokenSource:
     def token(self, user: str, resource: str = "", *, refused: str = "") -> str:
         """Return an access token; see ``Credential.obtain`` for the parameters.
 
-        ``refused`` is one that a server has refused just now: it is not returned again. Raises AuthError or TransientError.
+        ``refused`` is one that a server has refused just now: another one is returned, unless that was done within the last minute.
+        Raises AuthError or TransientError.
         """
         whose = "" if self._credential.serves_all_users else user
         slot = self._tokens.slot(whose, resource)
         if not slot.lock.acquire(timeout=_PATIENCE):
             raise TransientError(f"no access token within {_PATIENCE:g} s: another thread has been asking for it for so long")
         try:
-            if slot.text == refused:
-                slot.text = ""
+            if refused and slot.text == refused:
+                slot.throw_away()
             if not slot.text or time.monotonic() >= slot.renew_at:
                 self._renew(slot, whose, resource)
             return slot.text
@@ -194,10 +198,17 @@ class _Slot:
     text: str = field(default="", repr=False)
     renew_at: float = 0.0
     ends_at: float = 0.0
+    thrown_away_at: float = -math.inf
     error: GatewaydError | None = None
     error_until: float = 0.0
     #: The fingerprint of the secrets that the try failed with.
     error_of: bytes = b""
+
+    def throw_away(self) -> None:
+        """Forget a token that a server has refused, unless that was done just now: then it is not the token that is at fault."""
+        now = time.monotonic()
+        if now - self.thrown_away_at >= _AT_ONCE:
+            self.text, self.thrown_away_at = "", now
 
     def usable(self, now: float) -> bool:
         """Whether there is a token that has not ended."""

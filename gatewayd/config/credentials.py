@@ -33,10 +33,7 @@ class _Faulty(Credential):
 
 
 def shared_credentials(checker: Checker, registry: Registry) -> SharedCredentials:
-    """Return the credentials of ``gatewayd.yaml``.
-
-    Faulty fields are faults of the file. A kind whose plugin is missing costs only the accounts that use it.
-    """
+    """Return the credentials of ``gatewayd.yaml``. A faulty one costs only the accounts that use it."""
     given = checker.document.data.get("credentials")
     found: SharedCredentials = {}
     for name, mapping in given.items() if isinstance(given, dict) else ():
@@ -46,16 +43,11 @@ def shared_credentials(checker: Checker, registry: Registry) -> SharedCredential
 
 
 def _shared(checker: Checker, registry: Registry, name: str, mapping: Mapping[str, object]) -> TokenSource | None:
-    place = ("credentials", name)
-    before = list(checker.faults)
-    offered = checker.named(registry, Credential, mapping, place)
-    if offered is None:
-        if isinstance(mapping.get("kind"), str):
-            checker.lesser_faults += checker.faults[len(before) :]
-            checker.faults[:] = before
-        return None
-    options = checker.model(offered.Options, {key: value for key, value in mapping.items() if key != "kind"}, place)
-    return None if options is None else TokenSource(offered(options))
+    others = [*checker.faults]
+    found = checker.plugin(registry, Credential, mapping, ("credentials", name))
+    checker.lesser_faults += checker.faults[len(others) :]
+    checker.faults[:] = others
+    return TokenSource(registry.get(Credential, found[0])(found[1])) if found else None
 
 
 def account_credential(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import ConfigError, TokenSource, config
+from gatewayd import TokenSource, config
 from gatewayd.config import schema
 from tests.unit.config.sound_folder import MAIN
 
@@ -77,13 +78,20 @@ def test_a_shared_credential_whose_plugin_is_missing_costs_only_its_accounts(loa
     assert {"b", "sales"} <= set(loaded.accounts)
 
 
-def test_faulty_fields_of_a_shared_credential_are_faults_of_the_file(load: Callable[..., config.Config]) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load({"gatewayd.yaml": MAIN + "credentials:\n  app: {kind: seal, wx: !env WAX}\n"})
-    assert {str(fault).partition(",")[0] for fault in caught.value.faults} == {
+def test_P4_a_faulty_credential_stops_no_other_account_and_what_runs_with_it_goes_on(load: Callable[..., config.Config]) -> None:
+    named = {"accounts/a.yaml": HERON + "credential: app\n"}
+    before = load({"gatewayd.yaml": SHARED, **named})
+    faulty = SHARED.replace("wax:", "wx:")
+    loaded = load({"gatewayd.yaml": faulty, **named})
+    assert [str(fault).partition(",")[0] for fault in loaded.faults] == [
+        "accounts/a.yaml:5:13: credential: 'app' can't be used",
         "gatewayd.yaml:4:8: missing key 'credentials.app.wax'",
         "gatewayd.yaml:4:21: unknown key 'credentials.app.wx'",
-    }
+    ]
+    assert set(loaded.accounts) == set(before.accounts) - {"a"}
+    after = load({"gatewayd.yaml": faulty, **named}, load=partial(config.running, previous=before))
+    assert after.accounts["a"] == before.accounts["a"]
+    assert after.standing_in == ("accounts/a.yaml",)
 
 
 def test_editors_complete_a_credential(registry: Registry) -> None:
