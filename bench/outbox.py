@@ -148,7 +148,7 @@ def _composed(store: Sql) -> Sequence[bytes]:
                 entered_at=filing.received_at,
                 tries=0,
             )
-            found.append(b"".join(forwarded(parcel(taken, filing, _SENDER), eight_bit=True).pieces()))
+            found.append(b"".join(forwarded(parcel(taken, filing, _SENDER, keep=bool), eight_bit=True).pieces()))
     return found
 
 

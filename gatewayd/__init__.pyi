@@ -38,6 +38,7 @@ from gatewayd.api.events import MailFiled as MailFiled
 from gatewayd.api.evidence import Length as Length
 from gatewayd.api.evidence import difference as difference
 from gatewayd.api.forwarder import Courier as Courier
+from gatewayd.api.forwarder import DeliveryNote as DeliveryNote
 from gatewayd.api.forwarder import Forwarder as Forwarder
 from gatewayd.api.forwarder import Notice as Notice
 from gatewayd.api.forwarder import Parcel as Parcel
@@ -169,7 +170,9 @@ from gatewayd.message.body import Alternatives as Alternatives
 from gatewayd.message.envelope import compared as compared
 from gatewayd.message.envelope import wire as wire
 from gatewayd.message.mail import Mail as Mail
+from gatewayd.message.mail import file_of as file_of
 from gatewayd.message.mail import parse as parse
+from gatewayd.message.message_ids import reference as reference
 from gatewayd.message.values import CHUNK as CHUNK
 from gatewayd.message.values import Address as Address
 from gatewayd.message.values import Attachment as Attachment
@@ -177,6 +180,8 @@ from gatewayd.message.values import Container as Container
 from gatewayd.message.values import Part as Part
 from gatewayd.message.values import Source as Source
 from gatewayd.outgoing.forward_mime import Written as Written
+from gatewayd.outgoing.forward_mime import forward_subject as forward_subject
+from gatewayd.outgoing.forward_mime import forward_text as forward_text
 from gatewayd.outgoing.forward_mime import forwarded as forwarded
 from gatewayd.outgoing.notices import notice_mail as notice_mail
 from gatewayd.outgoing.notices import notice_row as notice_row

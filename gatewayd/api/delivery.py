@@ -110,6 +110,8 @@ class Taken(HasUser):
     entered_at: datetime
     #: How often it was tried before.
     tries: int
+    #: What the forwarder wrote down at an earlier try; see ``DeliveryNote``.
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from gatewayd.api.roles import Plugin
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from gatewayd.api.delivery import Mode, Recipient
@@ -18,12 +18,41 @@ if TYPE_CHECKING:
     from gatewayd.api.queries import FilingView
     from gatewayd.message.values import Address, Source
 
-__all__ = ["Courier", "Forwarder", "Notice", "Parcel", "Receipt"]
+__all__ = ["Courier", "DeliveryNote", "Forwarder", "Notice", "Parcel", "Receipt"]
+
+
+def _kept_in_memory(_: str) -> None:
+    pass
+
+
+class DeliveryNote:
+    """What a forwarder must know of a delivery at its next try, such as the id of a draft that it is about to send.
+
+    The store keeps it, across tries and processes, until all recipients who were tried have the mail or are refused.
+    """
+
+    def __init__(self, text: str = "", keep: Callable[[str], object] = _kept_in_memory) -> None:
+        """``text`` is what was written last; ``keep`` has the store keep another text."""
+        self._text = text
+        self._keep = keep
+
+    @property
+    def text(self) -> str:
+        """What was written last; empty if nothing was."""
+        return self._text
+
+    def write(self, text: str) -> None:
+        """Replace the text, at most 4,000 characters. It is on the disk when this returns.
+
+        Raises TransientError if another process has the delivery by now, or the store is away: the courier lets it through.
+        """
+        self._keep(text)
+        self._text = text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One delivery, ready to go. Made anew for every try, and equal each time except for its filing."""
+    """One delivery, ready to go. Made anew for every try, and equal each time except for its filing and note."""
 
     #: The delivery's id.
     id: int
@@ -46,6 +75,8 @@ class Parcel:
     cause: str = ""
     #: Header lines, without line ends, that show a circle: our own signed hop and those of the original.
     hops: tuple[str, ...] = ()
+    #: What the forwarder has written down for this try.
+    note: DeliveryNote = field(default_factory=DeliveryNote, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +146,8 @@ class Forwarder(Plugin):
     """
 
     sends_mail: ClassVar[bool] = False
+    #: The modes of mail that it can send. A target of an account of this kind has no other mode.
+    modes: ClassVar[Collection[Mode]] = ("attached", "inline", "as is")
 
     def __init__(self, options: Forwarder.Options, *, name: str) -> None:
         """Keep ``options``, and ``name`` for messages: the account, or ``operator/target``. Does no I/O and can't fail."""

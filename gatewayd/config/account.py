@@ -61,6 +61,7 @@ def account(
         connections=min((limit for limit in limits if limit is not None), default=None),
         imports=found.imports,
         sends=found.sends,
+        modes=forwarder.modes if forwarder else (),
         sends_lines={key: checker.document.where(("send", key)) for key in yaml_keys(SendConfig)} if found.sends else {},
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Operator, Plugin
-from gatewayd.config.faults import hint
+from gatewayd.config.faults import dotted, hint
 from gatewayd.config.models.operator import MailTarget, OperatorFile
 from gatewayd.config.rules import Rule
 from gatewayd.config.values import OperatorConfig, TargetConfig
+from gatewayd.errors import enumerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,6 +110,11 @@ def _target(checker: Checker, registry: Registry, name: str, mapping: Mapping[st
         return None
     if offered.sends_mail:
         mail = checker.model(MailTarget, mapping, place)
+        if mail and mail.mode not in offered.modes:
+            fits = enumerated(repr(one) for one in ("attached", "inline") if one in offered.modes)
+            what = f"{offered.kind} can't send this way, expected {fits}"
+            checker.fault((*place, "mode"), f"{dotted((*place, 'mode'))}: {what}")
+            return None
         return TargetConfig(name=name, **dict(mail)) if mail else None
     rest = {key: value for key, value in mapping.items() if key != "kind"}
     options = checker.model(offered.Options, rest, place)

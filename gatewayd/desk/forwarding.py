@@ -10,7 +10,7 @@ from gatewayd.config import TargetConfig
 from gatewayd.desk import sending_rules
 from gatewayd.desk.composing.recipients import strict
 from gatewayd.desk.values import PlannedDelivery, PreparedMail
-from gatewayd.errors import PermanentError
+from gatewayd.errors import PermanentError, enumerated
 from gatewayd.message.envelope import compared
 from gatewayd.message.values import Address
 from gatewayd.outgoing import loops
@@ -124,6 +124,9 @@ class Forwarding:
             # A cause of its own: the same filing, goal and cause never make two deliveries.
             delivery = replace(delivery, cause=f"{delivery.cause} ({len(same) + 1})")
         sending = self.accounts.get(delivery.account)
+        if sending and delivery.mode not in sending.modes:
+            advice = f"Forward it {enumerated(one for one in sending.modes if one != 'as is')}."
+            raise PermanentError(f"account {sending.name}, of kind {sending.kind}, can't send {delivery.mode}", advice=advice)
         sender = sending.sends.sender if sending and sending.sends else None
         return PlannedDelivery(
             delivery=delivery,

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from gatewayd.api.forwarder import Parcel
     from gatewayd.message.values import Source
 
-__all__ = ["Written", "as_it_is", "base64_lines", "boundary_of", "forwarded", "required", "text_part"]
+__all__ = [
+    "Written",
+    "as_it_is",
+    "base64_lines",
+    "boundary_of",
+    "forward_subject",
+    "forward_text",
+    "forwarded",
+    "required",
+    "text_part",
+]
 
 _LINE = 57
 _FIELD = re.compile(rb"[!-9;-~]{1,256}[ \t]*:")
@@ -55,16 +65,19 @@ class Written:
         yield from chain((self._head,), map(base64_lines, original) if self._base64 else original, (self._tail,))
 
 
-def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Written:
+def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False, as_file: bool = False) -> Written:
     """Return a parcel as it goes over the wire, the same for the same parcel.
 
     ``eight_bit`` and ``smtputf8``: whether the server offers 8BITMIME and SMTPUTF8. The original is read once in pieces before. If
     SMTP can't carry it, or a server would rewrite it, the mode ``attached`` sends it as base64; the other modes, which send the
-    bytes as they are, raise PermanentError with the reason.
+    bytes as they are, raise PermanentError with the reason. ``as_file``: the mode ``attached`` sends any original as base64, for a
+    server that would make a message/rfc822 anew.
     """
     sender, boundary = required(parcel.sender), boundary_of(parcel.message_id)
     seen = OriginalScan.of(parcel.source, boundary.encode())
     if parcel.mode == "attached":
+        # What would divide our own message is sent as a file.
+        seen.divided |= as_file
         return _attached(parcel, sender, boundary, seen, eight_bit=eight_bit, smtputf8=smtputf8)
     if reason := seen.why_not(eight_bit=eight_bit) or ("" if seen.ended else "its last line is not ended"):
         raise PermanentError(f"the original can't be sent as it is: {reason}", advice="`mode: attached` carries any mail.")
@@ -110,7 +123,7 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
     """Yield the header lines of a new message of ours, all but those of its body."""
     yield header_writing.addressed("From", [sender])
     yield header_writing.addressed("To", [Address(name="", email=email) for email in parcel.addressed])
-    yield header_writing.text("Subject", f"Fwd: {parcel.filing.subject}")
+    yield header_writing.text("Subject", forward_subject(parcel))
     yield f"Date: {format_datetime(parcel.entered_at)}"
     yield f"Message-ID: {parcel.message_id}"
     # A relay may replace the line above.
@@ -156,7 +169,7 @@ def _attached(parcel: Parcel, sender: Address, boundary: str, seen: OriginalScan
         f"Content-Transfer-Encoding: {'8bit' if high else '7bit'}",
         "",
         f"--{boundary}",
-        *text_part(_said(parcel)),
+        *text_part(forward_text(parcel)),
         f"--{boundary}",
         *original,
         "",
@@ -164,8 +177,13 @@ def _attached(parcel: Parcel, sender: Address, boundary: str, seen: OriginalScan
     return _written(_lines(head), parcel.source, f"\r\n--{boundary}--\r\n".encode(), eight_bit=high, base64=not asis)
 
 
-def _said(parcel: Parcel) -> str:
-    """Return the text before the original: who forwarded it, and its main headers."""
+def forward_subject(parcel: Parcel) -> str:
+    """Return the subject of the mode ``attached``."""
+    return f"Fwd: {parcel.filing.subject}"
+
+
+def forward_text(parcel: Parcel) -> str:
+    """Return the text of the mode ``attached`` before the original: who forwarded it, and its main headers."""
     filing = parcel.filing
     lines = [
         f"Forwarded by {_AGAIN.sub('', parcel.cause.removeprefix('person:'))} of {filing.operator}.",

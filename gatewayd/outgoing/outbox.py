@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.store import DELIVERY_SECONDS
-from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
+from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.outgoing.parcels import filings, parcel, route
 from gatewayd.outgoing.policy import Policy
 from gatewayd.outgoing.result_committer import ResultCommitter
@@ -156,7 +156,7 @@ class _Round:
                 if key not in routes:
                     routes[key] = self._route(taken)
                 by, sender = routes[key]
-                composed = parcel(taken, seen.get((taken.operator, taken.mail_id)), sender)
+                composed = parcel(taken, seen.get((taken.operator, taken.mail_id)), sender, partial(self._write_note, taken.id))
             except (ConfigError, PermanentError, PluginError) as error:
                 self._undecided(taken, error)
                 continue
@@ -167,6 +167,11 @@ class _Round:
                 # All recipients have it already, and the delivery was not settled.
                 self._settle(taken, self.policy.settled(taken, Receipt(id=taken.id, recipients=()), now=_now(), jitter=_jitter()))
         return forwarder, parcels
+
+    def _write_note(self, delivery_id: int, text: str) -> None:
+        """Have a forwarder's note on the disk; raises TransientError if the delivery is somebody else's by now."""
+        if not self.tools.store.write_note(self.tools.instance.name, delivery_id, text):
+            raise TransientError(f"another process has taken delivery {delivery_id}: it is left to that")
 
     def _route(self, taken: Taken) -> tuple[Forwarder, Address | None]:
         try:

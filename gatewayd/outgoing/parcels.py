@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.api.forwarder import Forwarder, Parcel
+from gatewayd.api.forwarder import DeliveryNote, Forwarder, Parcel
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.errors import ConfigError, PermanentError
 from gatewayd.message.header_parsing import split_head
 from gatewayd.message.message_ids import HOP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.delivery import Taken
     from gatewayd.api.queries import FilingView
@@ -72,8 +72,11 @@ def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], Fi
     return found
 
 
-def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> Parcel:
-    """Return the parcel of a delivery, to the recipients that wait for it; raises PermanentError if it has no filing."""
+def parcel(taken: Taken, filing: FilingView | None, sender: Address | None, keep: Callable[[str], object]) -> Parcel:
+    """Return the parcel of a delivery, to the recipients that wait for it; raises PermanentError if it has no filing.
+
+    ``keep`` has the store keep the forwarder's note.
+    """
     if filing is None:
         raise PermanentError(f"operator {taken.operator} has no mail {taken.mail_id}")
     delivery = taken.delivery
@@ -90,6 +93,7 @@ def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> P
         entered_at=taken.entered_at,
         cause=delivery.cause,
         hops=(f"{HOP}: {delivery.message_id}", *_hops(taken.source)) if marked else (),
+        note=DeliveryNote(taken.note, keep),
     )
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, PermanentError, TransientError, retry_after
+from gatewayd import AuthError, PermanentError, TransientError, quoted, retry_after
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ GRAPH_FAULTS = (
         advice="Send as the mailbox itself, or grant Send As in the Exchange admin center, Mailboxes, Delegation.",
     ),
     GraphFault(
+        codes=("ErrorInvalidRecipients", "ErrorInvalidEmailAddress"),
+        verb=PermanentError,
+        what="an address of a recipient is refused",
+        advice="Correct the address.",
+    ),
+    GraphFault(
         codes=("ApplicationThrottled", "TooManyRequests"),
         statuses=(429,),
         verb=TransientError,
@@ -156,12 +162,21 @@ class GraphAnswer:
     @property
     def error(self) -> GatewaydError:
         """What a refusal means, with its advice."""
+        return self._error("")
+
+    @property
+    def told(self) -> GatewaydError:
+        """``error`` with Exchange's own words, where people look for the reason why one mail was not sent."""
+        words = quoted(text_of(self.data, "error", "message"), [])
+        return self._error(f": {words}" if words else "")
+
+    def _error(self, words: str) -> GatewaydError:
         status, code = self.status, text_of(self.data, "error", "code")
         fault = _BY_CODE.get(code.lower()) or _BY_STATUS.get(status) or _UNKNOWN
         number = code if _CODE.fullmatch(code) else f"HTTP {status}"
         request = text_of(self.data, "error", "innerError", "request-id") or self.headers.get("request-id", "")
         traced = f", request id {request}" if _CODE.fullmatch(request) else ""
-        text = f"{self.where}: {fault.what} ({number}{traced})"
+        text = f"{self.where}: {fault.what} ({number}{traced}){words}"
         if fault.verb is TransientError or status >= _FAULTY:
             return TransientError(text, advice=fault.advice, retry_after=retry_after(self.headers))
         return fault.verb(text, advice=fault.advice)

@@ -55,6 +55,14 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
         le=3600,
     )
 
+    mime_bytes: int = Field(
+        2 << 20,
+        description="A mail of up to so many bytes goes to Exchange in one piece; of a larger one, each file goes by itself. "
+        "Exchange takes up to some 3 MB in one piece, and has lost such mail above 2 MB.",
+        ge=0,
+        le=3 << 20,
+    )
+
     _tokens: TokenSource = PrivateAttr()
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ _COLUMNS = (
 #: To which filing a delivery belongs.
 OF_FILING = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
 _TAKEN = (
-    select(*_COLUMNS, mail.c.content_id, content.c.size)
+    select(*_COLUMNS, delivery.c.note, mail.c.content_id, content.c.size)
     .join_from(delivery, filing, OF_FILING)
     .join(mail, mail.c.id == delivery.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)

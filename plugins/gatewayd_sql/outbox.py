@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, exists, func, null, select, update
+from sqlalchemy import Boolean, bindparam, case, exists, func, literal_column, null, select, update
 
 from gatewayd import DELIVERY_SECONDS, OutboxVerbs
 from gatewayd_sql.database import Many
@@ -60,6 +60,7 @@ _TAKE = (
 )
 _HOLD = update(delivery).where(one_of(delivery.c.id, name="ids")).values(due=None, taker=None, was_due=None)
 _GIVE_BACK = update(delivery).where(one_of(delivery.c.id, name="ids"), delivery.c.taker == bindparam("by")).values(_UNTAKEN)
+_NOTE = update(delivery).where(delivery.c.id == bindparam("of"), delivery.c.taker == bindparam("by")).values(note=bindparam("said"))
 _TRIED = (
     select(
         delivery.c.id,
@@ -88,6 +89,7 @@ _SETTLE = Many(
         due=bindparam("next"),
         ended_at=bindparam("end"),
         tries=bindparam("times"),
+        note=case((bindparam("over", type_=Boolean), literal_column("''")), else_=delivery.c.note),
         taker=null(),
         was_due=null(),
     )
@@ -132,6 +134,11 @@ class OutboxTables(OutboxVerbs):
                 connection.execute(_HOLD, {"ids": keep})
             connection.execute(_TAKE, {"ids": ids, "by": taker})
             return taken(connection, self._db, ids)
+
+    def write_note(self, taker: str, delivery_id: int, text: str) -> bool:
+        """Keep a forwarder's note with what the taker has."""
+        with self._db.writing() as connection:
+            return connection.execute(_NOTE, {"of": delivery_id, "by": taker, "said": clean(text)}).rowcount == 1
 
     def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit what became of tries; return the ids for which it was taken."""
@@ -187,6 +194,8 @@ def _end(row: Row[int, str, str, int, str | None, bool, float], one: Settled, *,
         "now": state,
         "said": clean(one.words),
         "times": one.tries + 1,
+        # What may have been sent, and is given up, may be sent once more by a person: then its forwarder must know.
+        "over": bool(one.recipients) and all(to.state != "waiting" for to in one.recipients),
         "next": row.time + one.due_in if waits and not held else None,
         "end": None if waits else row.time,
     }

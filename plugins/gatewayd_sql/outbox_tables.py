@@ -59,6 +59,8 @@ delivery = Table(
     # Who tries it, and when it was due for him.
     Column("taker", Text),
     Column("was_due", Double),
+    # The forwarder's, for its next try.
+    Column("note", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["operator", "mail_id"], ["filing.operator", "filing.mail_id"]),
     UniqueConstraint("operator", "mail_id", "once", name="delivery_once"),
     **NEVER_REUSED,

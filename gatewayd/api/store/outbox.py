@@ -45,6 +45,14 @@ class OutboxVerbs(ABC):
         """
 
     @abstractmethod
+    def write_note(self, taker: str, delivery_id: int, text: str) -> bool:
+        """Keep a forwarder's note with a delivery; return whether ``taker`` has it still, else nothing changes.
+
+        The next who takes it finds the text in ``Taken.note``, until ``settle`` tells that each recipient who was tried has the
+        mail or is refused.
+        """
+
+    @abstractmethod
     def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit the results of tries; return the ids of the deliveries whose results were accepted.
 

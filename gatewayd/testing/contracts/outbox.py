@@ -223,6 +223,29 @@ class OutboxContract:
         assert abs(datetime.now(UTC) - seen.ended_at) < timedelta(minutes=1)
         assert store.destinations() == {}
 
+    def test_P7_a_forwarders_note_is_there_at_each_next_try_until_all_who_were_tried_are_decided(self, store: Store) -> None:
+        (delivery_id,) = entered(store, make_delivery(1, "a@x.de", "b@x.de"))
+        (taken,) = take(store)
+        a, b = Recipient(address="a@x.de", state="delivered"), Recipient(address="b@x.de")
+        assert taken.note == ""
+        assert not store.write_note("two", delivery_id, "theirs"), "somebody else has it"
+        assert not store.write_note("one", 10**9, "nobody's")
+        assert store.write_note("one", delivery_id, "draft 1")
+        assert store.write_note("one", delivery_id, "draft 2")
+        store.give_back("one", [delivery_id])
+        assert not store.write_note("one", delivery_id, "late")
+        for result in (settled(taken, "waiting"), settled(replace(taken, tries=1), "waiting", a, b)):
+            assert take(store, taker="two")[0].note == "draft 2"
+            store.settle("two", [result])
+        (taken,) = take(store)
+        store.settle("one", [settled(taken, "parked", words="given up")])
+        store.redeliver(ACME, [delivery_id])
+        (taken,) = take(store)
+        assert taken.note == "draft 2", "nobody knows whether it was sent"
+        store.settle("one", [settled(taken, "parked", replace(b, state="refused"))])
+        store.redeliver(ACME, [delivery_id])
+        assert take(store)[0].note == "", "a person wants it sent once more"
+
     def test_what_is_given_back_is_due_as_it_was(self, store: Store, later: Callable[[float], None]) -> None:
         ids = entered(store, make_delivery(1), make_delivery(2, "other@x.de"))
         before = [view(store, one).due_at for one in ids]

@@ -37,6 +37,8 @@ class FakeServer:
     retry_after: float | None = None
     #: The ids of deliveries that hang until their connection is aborted.
     hangs: set[int] = field(default_factory=set)
+    #: What the courier writes down about a delivery before it is sent, by the delivery's id.
+    notes: dict[int, str] = field(default_factory=dict)
     #: All parcels that were begun, and all that were taken over by then, in their order.
     begun: list[Parcel] = field(default_factory=list)
     delivered: list[Parcel] = field(default_factory=list)
@@ -63,6 +65,8 @@ class _FakeCourier(Courier):
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
         for parcel in parcels:
             self._server.begun.append(parcel)
+            if parcel.id in self._server.notes:
+                parcel.note.write(self._server.notes[parcel.id])
             self._wait(parcel)
             yield self._receipt(parcel)
 

@@ -75,6 +75,13 @@ class World:
         return sorted(self.store.deliveries(ACME, DeliveryQuery()), key=lambda one: one.id)
 
 
+def test_a_mode_that_the_account_can_not_send_is_refused(world: World) -> None:
+    world.accounts["acme-out"] = replace(world.accounts["acme-out"], modes=("attached", "as is"))
+    refused = world.refusal("otto@x.de", mode="inline")
+    assert refused.sentences == "account acme-out, of kind smtp, can't send inline. Forward it attached."
+    assert world.forward("otto@x.de")
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with Gateway(tmp_path) as gateway:

@@ -63,6 +63,22 @@ def test_P7_a_delivery_goes_out_once_with_all_that_its_courier_needs(post: Post)
     assert server.open == 0
 
 
+def test_P7_what_a_courier_writes_down_is_there_at_the_next_try_and_not_behind_the_last(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.notes = {one: "draft 7"}
+    server.says = {one: TransientError("out: the connection is lost")}
+    assert post.deliver().waiting == 1
+    post.now(one)
+    server.notes, server.says = {}, {}
+    assert post.deliver().delivered == 1
+    second = server.begun[1]
+    assert second.note.text == "draft 7"
+    with pytest.raises(TransientError, match=f"another process has taken delivery {one}"):
+        second.note.write("late")
+    assert second.note.text == "draft 7"
+
+
 # --- what the other side says -----------------------------------------------------------------------------------------
 
 
