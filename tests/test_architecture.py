@@ -180,7 +180,7 @@ def test_each_library_has_one_owner() -> None:
 @pytest.mark.parametrize("plugin", sorted(path.name for path in PLUGINS.iterdir() if path.name.startswith("gatewayd_")))
 def test_every_plugin_has_the_same_inner_shape(plugin: str) -> None:
     folder = PLUGINS / plugin
-    assert len((folder / "__init__.py").read_text().splitlines()) <= 30, f"{plugin}/__init__.py has more than 30 lines"
+    assert len((folder / "__init__.py").read_text().splitlines()) <= 35, f"{plugin}/__init__.py has more than 35 lines"
     assert (folder / "options.py").exists(), f"{plugin} lacks options.py"
     assert (folder / "sample.yaml").exists() or (folder / "command.py").exists(), f"{plugin} lacks sample.yaml"
     roles = {path.stem for path in folder.glob("*.py")} & ROLE_MODULES
