@@ -124,9 +124,7 @@ class Forwarding:
             # A cause of its own: the same filing, goal and cause never make two deliveries.
             delivery = replace(delivery, cause=f"{delivery.cause} ({len(same) + 1})")
         sending = self.accounts.get(delivery.account)
-        if sending and delivery.mode not in sending.modes:
-            advice = f"Forward it {enumerated(one for one in sending.modes if one != 'as is')}."
-            raise PermanentError(f"account {sending.name}, of kind {sending.kind}, can't send {delivery.mode}", advice=advice)
+        _check_mode(delivery.mode, sending)
         sender = sending.sends.sender if sending and sending.sends else None
         return PlannedDelivery(
             delivery=delivery,
@@ -143,6 +141,12 @@ class Forwarding:
             if isinstance(goal, TargetConfig) and (cause := suspended.get((filing.operator, goal.name))):
                 resume = f"`gatewayd outbox resume {goal.name} --operator {filing.operator}`"
                 yield f"target {goal.name} is suspended ({cause}): it waits until {resume}"
+
+
+def _check_mode(mode: Mode, account: AccountConfig | None) -> None:
+    if account and mode not in account.modes:
+        advice = f"Forward it {enumerated(one for one in account.modes if one != 'as is')}."
+        raise PermanentError(f"account {account.name}, of kind {account.kind}, can't send {mode}", advice=advice)
 
 
 def _twice(before: DeliveryView) -> PermanentError:
