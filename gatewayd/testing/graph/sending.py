@@ -123,7 +123,7 @@ def _dispatch(call: GraphCall, message: ExchangeMessage) -> None:
 
 def _from_checked(call: GraphCall, mime: bytes) -> bytes:
     mailbox = call.mailbox
-    senders = [address.lower() for _, address in getaddresses([header_value(mime, "From")])]
+    senders = [address.lower() for _, address in getaddresses([header_value(mime, "From")]) if address]
     if senders and {*senders} <= {mailbox.address.lower(), *mailbox.send_as}:
         return mime
     if senders and call.knobs.refuses_send_as:

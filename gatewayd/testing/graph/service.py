@@ -119,11 +119,11 @@ class GraphService:
         return response
 
     def _other_host(self, request: ServedRequest, parts: list[str]) -> ServedResponse:
-        place, *rest = parts
-        if place != "upload" or len(rest) != 1:
+        *place, key = parts
+        if place != ["upload"]:
             return answered(404)
         with self.lock:
-            return self._uploads.answer(request, rest[0])
+            return self._uploads.answer(request, key)
 
     def _log_in(self, request: ServedRequest, parts: list[str]) -> ServedResponse:
         tenant, *rest = parts

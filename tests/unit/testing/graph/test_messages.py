@@ -201,4 +201,5 @@ def test_ids_are_decoded_and_answers_name_their_request(client: Client) -> None:
     answer = client.get(f"messages('{encoded}')", client_request_id="abc")
     assert answer.json["id"] == message.item_id
     assert answer.headers["client-request-id"] == "abc"
+    assert answer.headers["Date"].endswith(" GMT")
     assert len(answer.headers["request-id"]) == 36

@@ -37,7 +37,9 @@ def _sent(client: Client) -> list[Any]:
 
 
 def test_mime_is_sent_to_all_recipients_and_a_copy_is_kept(client: Client) -> None:
-    mime = mail(1, From="ops@acme.example", To="a@x.example, B <b@x.example>", Cc="c@x.example", Bcc="d@x.example, A@x.example")
+    mime = mail(
+        1, From="Ops <OPS@acme.example>", To="a@x.example, B <b@x.example>", Cc="c@x.example", Bcc="d@x.example, A@x.example"
+    )
     answer = _send(client, mime)
     assert (answer.status, answer.body) == (202, b"")
     delivered = client.graph.delivered
@@ -51,7 +53,7 @@ def test_mime_is_sent_to_all_recipients_and_a_copy_is_kept(client: Client) -> No
 
 def test_mail_for_a_mailbox_arrives_there(graph: Graph, client: Client) -> None:
     friend = graph.add_mailbox("Friend@acme.example")
-    _send(client, mail(1, To="friend@acme.example"))
+    _send(client, mail(1, To="FRIEND@acme.example"))
     [message] = friend.messages()
     assert message.internet_message_id == "<1@x.example>"
     assert not message.is_read
@@ -66,6 +68,18 @@ def test_what_exchange_changes_in_mail_that_goes_out(client: Client) -> None:
     assert arrived["From"] == "ops@acme.example"
     assert [name for name in ("Auto-Submitted", "X-Ours", "X-Known", "Return-Path") if name in arrived] == ["X-Known"]
     assert arrived.get_payload() == "Hello\r\n"
+
+
+def test_a_from_that_is_missing_is_the_mailbox(graph: Graph) -> None:
+    with Client(graph, graph.add_mailbox("Sales@acme.example")) as client:
+        client.log_in()
+        graph.knobs.refuses_send_as = True
+        assert _send(client, mail().replace(b"From", b"X-From")).status == 202
+        assert _send(client, mail(2, From="Desk <sales@acme.example>")).status == 202
+    assert [message_from_bytes(copy.mime)["From"] for copy in graph.delivered] == [
+        "Sales@acme.example",
+        "Desk <sales@acme.example>",
+    ]
 
 
 def test_a_from_is_kept_where_the_mailbox_may_send_as_it(client: Client) -> None:

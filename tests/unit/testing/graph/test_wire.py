@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http.client import HTTPException
 from ssl import SSLError, create_default_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -55,6 +55,17 @@ def test_what_is_no_request_ends_the_connection(graph: Graph, data: bytes) -> No
     with suppress(OSError):
         assert _said(graph, data) == b""
     assert graph.log.requests == []
+
+
+@pytest.mark.parametrize("way", ["close", "reset"])
+def test_a_reset_is_one_of_tcp(graph: Graph, way: Literal["close", "reset"]) -> None:
+    graph.fail("GET", way)
+    with _connected(graph) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        # Below TLS, which takes both for the same.
+        with pytest.raises(ConnectionResetError) if way == "reset" else nullcontext():
+            while socket.socket.recv(sock, 1 << 16):
+                pass
 
 
 def test_who_does_not_trust_the_ca_gets_nothing(graph: Graph) -> None:
