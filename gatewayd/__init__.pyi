@@ -80,6 +80,7 @@ from gatewayd.api.ledger import State as State
 from gatewayd.api.ledger import Vanished as Vanished
 from gatewayd.api.ledger import Waiting as Waiting
 from gatewayd.api.options import ConfigPath as ConfigPath
+from gatewayd.api.options import Day as Day
 from gatewayd.api.options import Duration as Duration
 from gatewayd.api.options import Secret as Secret
 from gatewayd.api.queries import Audit as Audit

@@ -106,6 +106,7 @@ def test_the_page_names_each_metric_and_no_other() -> None:
         [AccountHealth(account="a", holder="o", condition="new")],
         Lengths(waiting={"a": (1, datetime.now(UTC))}, queued={"o": 1}, undelivered={"o": 1}, stuck={"o": 1}),
     )
+    metrics.secret(datetime.now(UTC).date())
     served = set(re.findall(r"^# TYPE (\w+) ", metrics.text(), re.MULTILINE))
     assert named == served
     asked = set(re.findall(r"gatewayd_\w+(?=[{ )\[])", "".join(row[0] for row in _table("alarm | means | do"))))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.api.regular_files import read_regular
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
     from pydantic.json_schema import JsonSchemaValue
 
-__all__ = ["ConfigPath", "Duration", "Options", "Secret"]
+__all__ = ["ConfigPath", "Day", "Duration", "Options", "Secret"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 #: The longest span that nine digits and a unit can give.
@@ -90,6 +91,19 @@ Duration = Annotated[
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}),
 ]
+
+
+def _day(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else "")
+    except ValueError:
+        raise ValueError("expected a day such as 2027-03-01") from None
+
+
+#: A day, as ``2027-03-01``.
+Day = Annotated[date, PlainValidator(_day), WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"})]
 
 
 def _config_path(value: object, info: ValidationInfo) -> object:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
 from gatewayd.cli.stale_secrets import SecretAges
+from gatewayd.config.secret_days import ends, remark
 from gatewayd.errors import joined, sentences
 from gatewayd.importing.mailboxes import taken
 
@@ -91,9 +92,14 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
             waiting_since=since,
             rereads=lengths.rereads.get(name, 0),
             error=error,
-            advice=" ".join(filter(None, [advice, age, sentences(ages.other(name))])),
+            advice=" ".join(filter(None, [advice, age, sentences(ages.other(name)), _ending(app, name)])),
             secret_since=secret,
         )
+
+
+def _ending(app: App, name: str) -> str:
+    account = app.config.accounts.get(name)
+    return remark(ends(account), datetime.now(UTC).date()) if account else ""
 
 
 def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gatewayd.config.secret_days import ends, ends_soon
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
+    from datetime import date
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
@@ -40,6 +43,9 @@ class StatusMeter:
         self._at = 0.0
         #: The accounts of the config, and what is wrong with its files.
         self._accounts: frozenset[str] = frozenset()
+        self._config: Config | None = None
+        #: The secrets that were told of as ending, and the day on which they were.
+        self._ending: tuple[date, Mapping[str, date]] | None = None
         self._faults: Sequence[Fault] = ()
         self._standing_in: frozenset[str] = frozenset()
         #: How many accounts had a fault when they were counted last.
@@ -48,12 +54,15 @@ class StatusMeter:
 
     def apply(self, config: Config, faults: Sequence[Fault], standing_in: frozenset[str]) -> None:
         """Take a config over, with its faults; files of ``standing_in`` run as they were last accepted."""
+        self._config = config
         self._accounts, self._faults, self._standing_in = frozenset(config.accounts), tuple(faults), standing_in
         self._show(self._text())
 
     def look(self) -> None:
         """Do what is due; called each second, and never waits."""
         if self._measuring is None and time.monotonic() >= self._at:
+            if self._config is not None:
+                self._look_at_secrets(self._config)
             self._measuring = self._thread.submit(self._measure)
         measured = self._measuring is not None and self._measuring.done()
         if measured:
@@ -62,6 +71,16 @@ class StatusMeter:
         text = self._text()
         if measured or text != self._shown:
             self._show(text)
+
+    def _look_at_secrets(self, config: Config) -> None:
+        """Tell once a day of secrets that end soon, and at once of others."""
+        today = datetime.now(UTC).date()
+        soon = (today, ends_soon(config, today))
+        if soon != self._ending:
+            self._ending = soon
+            for name, day in sorted(soon[1].items()):
+                journal.credential_ends(name, day=day)
+        self._metrics.secret(min(filter(None, map(ends, config.accounts.values())), default=None))
 
     def close(self) -> None:
         """Stop asking the store."""

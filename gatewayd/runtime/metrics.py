@@ -21,6 +21,7 @@ from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, Pe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from gatewayd.api.delivery import DeliveryState
     from gatewayd.api.directory import DirectoryHealth
@@ -58,6 +59,7 @@ class Metrics(Collector):
     def __init__(self, *, version: str) -> None:
         self._since = datetime.now(UTC)
         self._state = _State()
+        self._secret_ends: date | None = None
         self._directories: Sequence[DirectoryHealth] = ()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus_client.CollectorRegistry()
@@ -139,6 +141,10 @@ class Metrics(Collector):
         """Set the health of operators' directories."""
         self._directories = tuple(healths)
 
+    def secret(self, day: date | None) -> None:
+        """Set the day on which the first secret ends; None if the config does not say."""
+        self._secret_ends = day
+
     def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
         """Set the health of accounts and the lengths of queues, in place of those that were set before."""
         queued, undelivered, stuck = dict(lengths.queued), dict(lengths.undelivered), dict(lengths.stuck)
@@ -158,6 +164,8 @@ class Metrics(Collector):
         visits = [one.working_since for one in state.healths if one.working_since]
         visit = max(0.0, (now - min(visits)).total_seconds()) if visits else 0.0
         yield _single("oldest_visit_seconds", "How long ago the oldest visit began that goes on.", visit)
+        if (ends := self._secret_ends) is not None:
+            yield _single("secret_days", "Days until the first secret ends, as the config says.", (ends - now.date()).days)
         waiting = {name: number for name, (number, _) in state.waiting.items()}
         yield _single("waiting", "Keys that wait to be fetched.", sum(waiting.values()))
         yield _single(

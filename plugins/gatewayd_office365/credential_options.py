@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from gatewayd import ConfigPath, Credential, Duration, HttpUrl, Secret
+from gatewayd import ConfigPath, Credential, Day, Duration, HttpUrl, Secret
 
 __all__ = ["GUID", "Client", "Office365CredentialOptions", "SecureUrl", "Tenant"]
 
@@ -46,6 +46,9 @@ class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=Fa
     tenant: Tenant = Field(description="The Directory (tenant) ID, or a domain of the tenant.")
     client: Client = Field(description="The Application (client) ID of the app registration.")
     secret: Secret = Field(description="The client secret's Value, as a reference; not its Secret ID.")
+    secret_expires: Day | None = Field(
+        None, description="The day on which the secret ends: `status`, the log and a metric tell of it from 30 days before."
+    )
     authority: SecureUrl = Field(
         "https://login.microsoftonline.com", description="Microsoft's log-in service; another one for national clouds."
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from gatewayd import ConfigPath, Duration, Secret, TokenSource, Transport
+from gatewayd import ConfigPath, Day, Duration, Secret, TokenSource, Transport
 from gatewayd_office365.credential import Office365Credential
 from gatewayd_office365.credential_options import GUID, Client, Office365CredentialOptions, SecureUrl, Tenant
 
@@ -40,6 +40,7 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
     tenant: Tenant | None = Field(None, description=_FIELDS["tenant"].description)
     client: Client | None = Field(None, description=_FIELDS["client"].description)
     secret: Secret | None = Field(None, description=_FIELDS["secret"].description)
+    secret_expires: Day | None = Field(None, description=_FIELDS["secret_expires"].description)
     authority: SecureUrl = Field(
         "https://login.microsoftonline.com",
         description=f"{_FIELDS['authority'].description} Goes with `tenant`, `client` and `secret`.",
@@ -72,7 +73,7 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
         if self.credential is None and len(given) < len(own):
             lacks = next(name for name in own if name not in given)
             raise ValueError(f"expected either 'credential', or 'tenant', 'client' and 'secret'; {lacks!r} is missing")
-        given += ["authority"] if "authority" in self.model_fields_set else []
+        given += [name for name in ("authority", "secret_expires") if name in self.model_fields_set]
         if self.credential is not None and given:
             raise ValueError(f"expected {given[0]!r} among the fields of the credential, and not beside 'credential'")
         self._tokens = self.credential or TokenSource(Office365Credential(self._app()))

@@ -6,9 +6,12 @@ import hashlib
 import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,6 +19,7 @@ import pytest
 
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import ROOT, House, until
 
 if TYPE_CHECKING:
@@ -275,3 +279,35 @@ def test_the_daemon_files_what_comes_and_polls_by_one_request(graph: Graph, tmp_
         until("it polls", 60, lambda: len(graph.log.requests) > 3)
         assert {one.path.rpartition("/")[2] for one in graph.log.requests} == {"delta"}
     assert mailbox.initial_deltas == 2
+
+
+def test_a_secret_that_ends_soon_is_told_by_status_log_and_metric(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 0)
+    path = house.folder / "accounts/main.yaml"
+    own = path.read_text()
+    today = datetime.now(UTC).date()
+    path.write_text(f"secret_expires: {today + timedelta(days=12)}\n{own}")
+    shared = f"tenant: {graph.app.tenant}, client: {graph.app.client}, secret: !file app-secret, secret_expires: {today - timedelta(days=2)}"
+    port = free_ports(1)[0]
+    main = house.folder / "gatewayd.yaml"
+    main.write_text(
+        f"{main.read_text()}metrics: {{port: {port}}}\ncredentials:\n  acme365:\n"
+        f"    {{kind: office365, {shared}, authority: {graph.authority}, ca_file: {graph.ca_file}}}\n"
+    )
+    for name in ("one", "two"):
+        house.write(
+            f"accounts/{name}.yaml",
+            f"kind: office365\noperators: [acme]\nmailbox: {name}@acme.example\ncredential: acme365\ngraph: {graph.base}\n"
+            f"ca_file: {graph.ca_file}\nimport: {{folders: [INBOX], enabled: false}}\n",
+        )
+    with house.daemon() as daemon:
+        until("it is told", 60, lambda: daemon.log.count("credential ends") == 2)
+        assert f"credential ends credential=acme365 day={today - timedelta(days=2)}" in daemon.log
+        assert "credential ends credential=accounts/main.yaml" in daemon.log
+        shown = house.run("status").out
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            assert re.search(rb"^gatewayd_secret_days -[23]", answer.read(), re.MULTILINE)
+    words = " ".join(shown.split())
+    assert "Its secret ends on" in words
+    assert "Its secret has ended on" in words
+    assert mailbox.address not in words

@@ -9,8 +9,10 @@ from gatewayd.runtime.journal.lines import cause_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
 __all__ = [
+    "credential_ends",
     "credentials_changed",
     "metrics_failed",
     "notice_failed",
@@ -45,6 +47,12 @@ def notice_sent(*, begun: int, over: int, missed: int) -> None:
 def notice_failed(error: BaseException, *, retry_in: float) -> None:
     """Administrators could not be notified; it is tried again."""
     write(logging.ERROR, "administrators not told", retry_in=retry_in, **cause_of(error))
+
+
+def credential_ends(name: str, *, day: date) -> None:
+    """The secret of a credential or account ends within 30 days, or has ended; told once a day."""
+    advice = "Make a new one, put it where the config points, and correct its day there."
+    write(logging.WARNING, "credential ends", credential=name, day=str(day), advice=advice)
 
 
 def credentials_changed(what: str, *, files: Sequence[str]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gatewayd.api.options import ConfigPath, Duration, Options, Secret
+from gatewayd.api.options import ConfigPath, Day, Duration, Options, Secret
 from gatewayd.errors import AuthError
 
 if TYPE_CHECKING:
@@ -201,3 +202,22 @@ def test_P9_options_carry_the_reference_only(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_P9_the_schema_of_a_secret_is_a_text_that_is_only_written() -> None:
     assert Sample.model_json_schema()["properties"]["password"]["anyOf"][0]["writeOnly"] is True
+
+
+def test_a_day_is_written_in_one_way() -> None:
+    class Dated(Options):
+        day: Day | None = None
+
+    assert Dated.model_validate({"day": "2027-03-01"}).day == Dated(day=date(2027, 3, 1)).day == date(2027, 3, 1)
+    for wrong in (
+        "2027-02-30",
+        "2027-3-1",
+        "01.03.2027",
+        "20270301",
+        "2027-03-01T00:00:00",
+        "",
+        20270301,
+        datetime(2027, 3, 1, tzinfo=UTC),
+    ):
+        with pytest.raises(ValidationError, match="expected a day such as 2027-03-01"):
+            Dated.model_validate({"day": wrong})

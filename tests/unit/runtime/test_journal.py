@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +121,7 @@ def _settled() -> None:
 
 
 #: Every event: what says it, with its lines as level and text.
+RENEW = "Make a new one, put it where the config points, and correct its day there."
 EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
     "daemon_started": (
         lambda: journal.daemon_started(owner="me", version="1.0", accounts=3, workers=2),
@@ -168,6 +169,10 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
     "notice_failed": (
         lambda: journal.notice_failed(TransientError("mx: connection refused", advice="Check `port`."), retry_in=60.0),
         ['error administrators not told retry_in=60.0 error=TransientError cause="mx: connection refused" advice="Check `port`."'],
+    ),
+    "credential_ends": (
+        lambda: journal.credential_ends("acme365", day=date(2027, 3, 1)),
+        [f'warning credential ends credential=acme365 day=2027-03-01 advice="{RENEW}"'],
     ),
     "credentials_changed": (
         lambda: journal.credentials_changed("!credential sales", files=["accounts/a.yaml", "accounts/b.yaml"]),

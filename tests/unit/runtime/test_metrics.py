@@ -137,6 +137,16 @@ def test_P10_a_visit_that_does_not_end_grows_ever_older(made: Metrics) -> None:
     assert value(made, "oldest_visit_seconds") == 0
 
 
+def test_the_day_on_which_the_first_secret_ends_comes_nearer(made: Metrics) -> None:
+    assert not any(family.name == "gatewayd_secret_days" for family in made.collect())
+    today = datetime.now(UTC).date()
+    made.secret(today + timedelta(days=12))
+    # It may be midnight just now.
+    assert value(made, "secret_days") in (11, 12)
+    made.secret(today - timedelta(days=2))
+    assert value(made, "secret_days") in (-3, -2)
+
+
 def test_what_waits_has_a_sum_the_worst_and_the_oldest(made: Metrics) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=90)
     waiting = {"a": (3, datetime.now(UTC)), "b": (7, long_ago)}
