@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Office365Courier", "Office365Forwarder", "SendingNote"]
 
 _ACCEPTED = 202
+#: So many seconds a request to send may be under way in Exchange, though nobody waits for its answer.
+_UNDER_WAY = 60.0
 #: So many seconds a mail is looked for that may have been sent, and so many between two looks.
 _LOOKED_FOR, _LOOK_AGAIN = 900.0, 60.0
 
@@ -164,7 +166,9 @@ class Office365Courier(Courier):
     def _again(self, parcel: Parcel, note: SendingNote) -> _Verdict:
         """Send a mail that may have been sent, if it surely was not."""
         found = self._drafts.read(note.draft)
-        if found is not None and found.get("isDraft") is True and text_of(found, "parentFolderId") == self._drafts.folder():
+        drafted = found is not None and found.get("isDraft") is True and text_of(found, "parentFolderId") == self._drafts.folder()
+        # What was asked a moment ago, perhaps by a process that was killed, may be under way.
+        if drafted and time.time() - note.since > _UNDER_WAY:
             return self._send(parcel, note.draft)
         return self._looked(parcel, note, "")
 

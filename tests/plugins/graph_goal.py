@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
+from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
+from functools import partial
 from typing import TYPE_CHECKING
 
+from gatewayd import DeliveryNote, TransientError
 from gatewayd.testing.contracts.forwarder import Goal
 from gatewayd.testing.servers.proxy import StreamFault
-from gatewayd_office365.forwarder import Office365Forwarder
+from gatewayd_office365.forwarder import Office365Forwarder, SendingNote
 from tests.plugins.graph_site import new_address, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from email.message import EmailMessage
 
+    from gatewayd import Parcel, Receipt, Recipient
     from gatewayd.testing.graph import DeliveredCopy, Graph
     from gatewayd.testing.servers.proxy import FaultProxy
 
@@ -40,7 +46,7 @@ class GraphGoal(Goal):
         return [one for one in self.graph.delivered if one.sender == self.mailbox.address]
 
     def taken(self) -> Sequence[str]:
-        return [str(message_from_bytes(one.mime, policy=default)["Message-ID"]) for one in self.copies]
+        return [str(head(one)["Message-ID"]) for one in self.copies]
 
     def fall_silent(self) -> None:
         assert self.proxy is not None
@@ -50,3 +56,59 @@ class GraphGoal(Goal):
         assert self.proxy is not None
         self.proxy.fault = StreamFault(do="cut")
         self.proxy.refuse()
+
+
+class Outbox:
+    """Tries parcels as the kernel does: each try by a new courier, a minute behind the one before; notes last from try to try."""
+
+    def __init__(self, goal: GraphGoal) -> None:
+        self.goal = goal
+        #: By deliveries.
+        self.notes: dict[int, str] = {}
+        #: What became of each recipient, by deliveries.
+        self.said: dict[int, tuple[Recipient, ...]] = {}
+
+    def parcel(self, parcel: Parcel) -> Parcel:
+        """Return a parcel with its note, a minute later."""
+        self.age(parcel, 61)
+        note = DeliveryNote(self.notes.get(parcel.id, ""), partial(self.notes.__setitem__, parcel.id))
+        return replace(parcel, note=note)
+
+    def age(self, parcel: Parcel, seconds: float) -> None:
+        """Let time pass."""
+        known = SendingNote.of(self.notes.get(parcel.id, ""))
+        if known is not None:
+            self.notes[parcel.id] = replace(known, since=known.since - seconds).text
+
+    def deliver(self, *parcels: Parcel, **changed: object) -> list[Receipt]:
+        """Try parcels once. Raises what the courier raises."""
+        receipts = []
+        with closing(self.goal.forwarder(**changed).open()) as courier:
+            for receipt in courier.deliver([self.parcel(one) for one in parcels]):
+                self.said[receipt.id] = receipt.recipients
+                receipts.append(receipt)
+        return receipts
+
+    def words(self, parcel: Parcel, **changed: object) -> tuple[str, str]:
+        """Try a parcel of one recipient once, and return its state with its words."""
+        ((one,),) = [receipt.recipients for receipt in self.deliver(parcel, **changed)]
+        return one.state, one.words
+
+    def states(self, parcels: Sequence[Parcel]) -> dict[int, str]:
+        """Return how deliveries of one recipient stand."""
+        return {one.id: self.said[one.id][0].state if one.id in self.said else "waiting" for one in parcels}
+
+    def finish(self, parcels: Sequence[Parcel], *, tries: int = 40) -> None:
+        """Try parcels until none of them waits."""
+        for _ in range(tries):
+            left = [one for one in parcels if self.states([one])[one.id] == "waiting"]
+            if not left:
+                return
+            with suppress(TransientError):
+                self.deliver(*left)
+        raise AssertionError(f"still waiting: {[self.said.get(one.id) for one in left]}")
+
+
+def head(copy: DeliveredCopy) -> EmailMessage:
+    """Return a mail as a recipient got it."""
+    return message_from_bytes(copy.mime, policy=default)
