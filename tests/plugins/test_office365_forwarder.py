@@ -21,9 +21,9 @@ from gatewayd.testing.contracts.forwarder import ForwarderContract, make_parcel
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.servers.proxy import FaultProxy
 from gatewayd_office365.forwarder import SendingNote
-from tests.unit.testing.graph.graph_client import until
 from tests.plugins.graph_goal import GraphGoal, Outbox, head
 from tests.plugins.graph_site import secret_file
+from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def outbox(goal: GraphGoal) -> Outbox:
 
 def large(size: int, number: int = 1) -> Parcel:
     """Return a forward of a mail with a body of so many bytes."""
-    raw = make_raw(number) + random.Random(number).randbytes(size)  # noqa: S311
+    raw = make_raw(number) + random.Random(number).randbytes(size)
     return replace(make_parcel(number), source=BytesSource(raw))
 
 
@@ -259,14 +259,14 @@ def test_P7_what_was_asked_a_moment_ago_is_not_asked_again(outbox: Outbox, goal:
 
 def test_P7_sixty_mails_with_answers_lost_and_refused_arrive_once_each(outbox: Outbox, goal: GraphGoal) -> None:
     """Lost before and after a request was carried out, 429, 503, 504, at seeded places."""
-    graph, chance = goal.graph, random.Random(11)  # noqa: S311
+    graph, chance = goal.graph, random.Random(11)
     graph.knobs.sends_twice = graph.knobs.replaces_message_id = True
     parcels = [make_parcel(number) for number in range(1, 61)]
     for place in (f"POST /v1.0/users/{goal.mailbox.id}/messages ", "PATCH", "/send"):
         for number in range(12):
             way, status = chance.choice([("close", 0), ("reset", 0), ("cut", 0), ("answer", 429), ("answer", 503), ("answer", 504)])
             after = number and chance.randrange(3, 7)
-            done = status not in {429} and chance.random() < 0.5
+            done = status != 429 and chance.random() < 0.5
             graph.fail(place.strip(), way, status=status or 503, done=done, after=after, Retry_After="0")  # type: ignore[arg-type]
     outbox.finish(parcels)
     assert Counter(outbox.states(parcels).values()) == {"delivered": 60}
