@@ -67,8 +67,8 @@ class Pace:
 
     @property
     def bound(self) -> int:
-        """How many requests may be in flight over all mailboxes now, from 1."""
-        return int(self._bound)
+        """How many requests may be in flight over all mailboxes now; 0 while Microsoft asks the app to wait."""
+        return 0 if self._not_before.get("", 0.0) > time.monotonic() else int(self._bound)
 
     @contextmanager
     def turn(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Iterator[Turn]:

@@ -46,7 +46,10 @@ class Office365(Transport):
         return f"{self.options.app} at {self.options.graph}"
 
     def group_limit(self) -> int | None:
-        """See ``Transport``: as many visits as requests may be in flight, since a visit makes one at a time."""
+        """See ``Transport``: as many visits as requests may be in flight, since a visit makes one at a time.
+
+        None begins while Microsoft asks the app to wait: its accounts then wait without a thread.
+        """
         return pace_of(self.options.graph, self.options.app).bound
 
     def open(self) -> Office365Session:

@@ -267,7 +267,7 @@ def test_a_message_that_a_person_moves_into_another_imported_folder_is_filed_onc
 
 def test_the_daemon_files_what_comes_and_polls_by_one_request(graph: Graph, tmp_path: Path) -> None:
     house, mailbox, _ = house_for(tmp_path, graph, 1, imports="  every: 1s\n")
-    with house.daemon():
+    with house.daemon() as daemon:
         until("the first mail is filed", 60, lambda: len(house.good("mail", "list", "--json").rows) == 1)
         mailbox.deliver(next(booking_messages(1, seed=5)))
         until("the second one, too", 60, lambda: len(house.good("mail", "list", "--json").rows) == 2)
@@ -278,6 +278,12 @@ def test_the_daemon_files_what_comes_and_polls_by_one_request(graph: Graph, tmp_
         graph.log.clear()
         until("it polls", 60, lambda: len(graph.log.requests) > 3)
         assert {one.path.rpartition("/")[2] for one in graph.log.requests} == {"delta"}
+        log = daemon.log
+    # Neither the secret nor any token, of which each has some 2,000 characters.
+    hidden = [graph.app.secret, *graph.tokens._issued]
+    assert len(hidden) == 3
+    kept = [log.encode(), *(path.read_bytes() for path in house.state.rglob("*") if path.is_file())]
+    assert not any(one[:40].encode() in text for one in hidden for text in kept)
     assert mailbox.initial_deltas == 2
 
 

@@ -248,6 +248,30 @@ def test_requests_for_new_mail_go_before_backlog() -> None:
     assert order[0] == "new"
 
 
+def test_the_bound_over_all_mailboxes_is_halved_once_and_widens_and_is_zero_while_Microsoft_wants_patience() -> None:
+    pace = Pace()
+
+    def ask(wait: float | None) -> None:
+        with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+            turn.succeeded() if wait is None else turn.put_off(throttled=True, retry_after=wait)
+
+    assert pace.bound == 8
+    for _ in range(100):
+        ask(None)
+    wide = pace.bound
+    assert 8 < wide < 20
+    with ExitStack() as flights:
+        turns = [flights.enter_context(pace.turn(f"box {number}", urgent=True, stopped=lambda: False)) for number in range(4)]
+        for turn in turns:
+            turn.put_off(throttled=True, retry_after=0.0)
+    assert pace.bound == wide // 2
+    for _ in range(9):
+        ask(0.0)
+    assert pace.bound == 1
+    ask(9.0)
+    assert pace.bound == 0
+
+
 def test_one_who_waits_is_stopped_at_once() -> None:
     pace, stopped = Pace(), list[bool]()
     with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
