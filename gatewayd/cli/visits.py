@@ -215,8 +215,9 @@ def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> b
     failed = False
     for account in accounts:
         try:
+            spans = app.transport(account).keys_span_folders
             with standard_output_kept(), app.session(account) as session:
-                new += [(account.name, folder, one) for folder, one in preview(account, session, app.store)]
+                new += [(account.name, folder, one) for folder, one in preview(account, session, app.store, spans=spans)]
         except GatewaydError as error:
             failed = True
             output.error(error, account=account.name)

@@ -280,10 +280,17 @@ def _is_other(one: Listed, was: Known | None) -> bool:
     return was is None or (was.gone and was.state in FETCHED) or bool(difference(was.listed, one))
 
 
-def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
-    """Yield folder and message for each that a visit would list as new. Writes nothing, here or on the server."""
+def preview(account: AccountConfig, session: Session, store: Store, *, spans: bool = False) -> Iterator[tuple[str, Listed]]:
+    """Yield folder and message for each that a visit would list as new. Writes nothing, here or on the server.
+
+    ``spans``: see ``Transport.keys_span_folders``.
+    """
     for folder in account.imports.folders if account.imports else ():
         state = store.folder(account.name, folder)
         for page in session.listing(folder, state.cursor if state else None):
             known = store.known(account.name, folder, [one.key for one in page.keys])
-            yield from ((folder, one) for one in page.keys if _is_other(one, known.get(one.key)))
+            there = elsewhere(store, account.name, folder, listed=page.keys, known=known) if spans else {}
+            for one in page.keys:
+                was = known.get(one.key)
+                if _is_other(one, was) and not (spans and by_key(one, was, there.get(one.key))):
+                    yield folder, one
