@@ -290,7 +290,5 @@ def preview(account: AccountConfig, session: Session, store: Store, *, spans: bo
         for page in session.listing(folder, state.cursor if state else None):
             known = store.known(account.name, folder, [one.key for one in page.keys])
             there = elsewhere(store, account.name, folder, listed=page.keys, known=known) if spans else {}
-            for one in page.keys:
-                was = known.get(one.key)
-                if _is_other(one, was) and not (spans and by_key(one, was, there.get(one.key))):
-                    yield folder, one
+            other = (one for one in page.keys if _is_other(one, known.get(one.key)))
+            yield from ((folder, one) for one in other if not (spans and by_key(one, known.get(one.key), there.get(one.key))))
