@@ -46,7 +46,7 @@ class Tokens:
         return AllowedHostsValidator([])
 
 
-def token(secret: str) -> Any:
+def token(secret: str | dict[str, str]) -> Any:
     authority = f"{GIVEN['authority']}/{GIVEN['tenant']}"
     app = msal.ConfidentialClientApplication(
         GIVEN["client"], secret, authority=authority, instance_discovery=False, verify=GIVEN["ca_file"]
@@ -87,6 +87,8 @@ async def uploaded(user: Any, draft: Any) -> list[int]:
 
 async def main() -> dict[str, Any]:
     got: dict[str, Any] = {"wrong secret": token("wrong")["error_codes"]}
+    certified = {"private_key": GIVEN["private_key"], "public_certificate": GIVEN["certificate"]}
+    got["certificate"] = token(certified)["token_type"]
     access = token(GIVEN["secret"])["access_token"]
     http = httpx.AsyncClient(verify=ssl.create_default_context(cafile=GIVEN["ca_file"]), timeout=60)
     adapter = GraphRequestAdapter(

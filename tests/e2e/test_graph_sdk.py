@@ -11,6 +11,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import trustme
 
 from gatewayd.testing.graph import Graph
 
@@ -42,6 +43,8 @@ def test_msal_and_the_sdk_read_change_and_send(python: Path) -> None:
         mails = [f"From: ann@x.example\r\nSubject: Mail {n}\r\n\r\nHello\r\n".encode() for n in range(3)]
         ids = [box.deliver(mail, received=received).immutable_id for mail in mails]
         graph.fail("mailFolders/inbox/messages", status=429, after=1, Retry_After="1")
+        key = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
+        graph.app.certificate = key.cert_chain_pems[0].bytes().decode()
         given = {
             "authority": graph.authority,
             "base": graph.base,
@@ -50,6 +53,8 @@ def test_msal_and_the_sdk_read_change_and_send(python: Path) -> None:
             "client": graph.app.client,
             "secret": graph.app.secret,
             "mailbox": box.id,
+            "private_key": key.private_key_pem.bytes().decode(),
+            "certificate": graph.app.certificate,
         }
         environment = {name: value for name, value in os.environ.items() if name not in OVERRIDES}
         done = subprocess.run(
@@ -60,6 +65,7 @@ def test_msal_and_the_sdk_read_change_and_send(python: Path) -> None:
         assert "Posteingang" in got.pop("folders")
         assert got == {
             "wrong secret": [7000215],
+            "certificate": "Bearer",
             "delta": [ids[:2], ids[2:], []],
             "list": ["Mail 0", "ann@x.example", "2026-11-22T05:00:00+00:00"],
             "mime": mails[0].decode(),

@@ -40,7 +40,8 @@ def verify_assertion(assertion: str, app: EntraApp, endpoint: str) -> None:
     certificate = load_pem_x509_certificate(app.certificate.encode())
     key = certificate.public_key()
     thumbprints = {"x5t": certificate.fingerprint(hashes.SHA1()), "x5t#S256": certificate.fingerprint(_SHA256)}  # noqa: S303  as the header x5t has it
-    if not any(head.get(name) == _encoded(thumbprint) for name, thumbprint in thumbprints.items()):
+    # msal leaves the padding in.
+    if not any(str(head.get(name)).rstrip("=") == _encoded(thumbprint) for name, thumbprint in thumbprints.items()):
         raise AssertionRefused("the thumbprint is not that of the registered certificate")
     if not isinstance(key, rsa.RSAPublicKey):
         raise AssertionRefused("the certificate's key is not RSA")
@@ -57,7 +58,7 @@ def _check(claims: Json, app: EntraApp, endpoint: str) -> None:
     if not claims.get("iss") == claims.get("sub") == app.client:
         raise AssertionRefused("iss or sub is not the client id")
     ends = claims.get("exp")
-    if not isinstance(ends, int) or ends <= time.time() - _SKEW or not claims.get("jti"):
+    if not isinstance(ends, int | float) or ends <= time.time() - _SKEW or not claims.get("jti"):
         raise AssertionRefused("it has ended, or exp or jti is missing")
 
 

@@ -52,6 +52,7 @@ def _assertion(client: Client, **change: object) -> str:
         "exp": now + 600,
     }
     head["alg"] = str(change.get("alg", "PS256"))
+    head["x5t#S256"] += str(change.get("padding", ""))
     claims |= {name: value for name, value in change.items() if name in claims}
     signed = f"{_part(json.dumps(head).encode())}.{_part(json.dumps(claims).encode())}"
     pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
@@ -83,6 +84,11 @@ def test_the_key_of_the_registered_certificate_proves_the_app(certified: Client,
 def test_an_assertion_for_something_else_is_refused(certified: Client, change: dict[str, object]) -> None:
     with certified as client:
         assert _codes(client, _assertion(client, **change)) == [700027]
+
+
+def test_padding_and_fractions_of_seconds_are_as_msal_has_them(certified: Client) -> None:
+    with certified as client:
+        assert _codes(client, _assertion(client, exp=time.time() + 600.5, padding="=")) == []
 
 
 def test_another_signature_or_no_certificate_is_refused(certified: Client) -> None:

@@ -137,6 +137,17 @@ def test_what_leaves_during_a_round_is_not_told_as_there(client: Client, prefer:
     assert reader.round() == [f"-{gone}"]
 
 
+def test_what_a_client_does_itself_comes_back_in_the_next_round(client: Client) -> None:
+    patched, moved, deleted = (client.mailbox.deliver(mail(number)) for number in range(3))
+    reader = Reader(client, IMMUTABLE)
+    reader.round()
+    client.ask("PATCH", f"messages/{patched.immutable_id}", b'{"isRead": true}')
+    client.post(f"messages/{moved.immutable_id}/move", {"destinationId": "archive"})
+    client.ask("DELETE", f"messages/{deleted.immutable_id}")
+    assert reader.round() == [f"+{patched.immutable_id}", f"-{moved.immutable_id}", f"-{deleted.immutable_id}"]
+    assert [value["isRead"] for value in reader.pages[-1].values[:1]] == [True]
+
+
 def test_a_full_page_has_no_empty_one_behind_it(client: Client) -> None:
     for number in range(4):
         client.mailbox.deliver(mail(number))

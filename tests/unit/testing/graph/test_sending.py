@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.testing.graph.graph_client import IMMUTABLE, Answer, Client, mail
+from tests.unit.testing.graph.graph_client import IMMUTABLE, Answer, Client, mail, until
 
 if TYPE_CHECKING:
     from gatewayd.testing.graph import Graph
@@ -211,8 +211,7 @@ def test_the_sent_copy_appears_late(client: Client) -> None:
     assert [value["id"] for value in _sent(client)] == [draft]
     client.graph.knobs.sent_copy_after = 0.01
     _send(client, mail())
-    while len(_sent(client)) < 2:
-        pass
+    until(lambda: len(_sent(client)) == 2)
 
 
 @pytest.mark.parametrize("late", [0.0, math.inf])
