@@ -159,3 +159,11 @@ def test_the_advice_for_a_mailbox_that_refuses_the_token_names_the_commands(grap
     assert word in text
     assert f"New-ServicePrincipal -AppId {graph.app.client} -ObjectId" in text
     assert "enterprise application" in text
+
+
+def test_an_answer_without_a_token_is_transient(graph: Graph) -> None:
+    graph.fail("/token", status=200)
+    error = refusal(graph)
+    assert isinstance(error, TransientError)
+    assert "no access token" in error.message
+    assert "authority" in error.advice

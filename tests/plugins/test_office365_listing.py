@@ -203,6 +203,13 @@ def test_a_server_whose_pages_never_end_is_given_up(site: GraphSite) -> None:
         list(session.listing("INBOX", None))
 
 
+@pytest.mark.parametrize("where", ["/delta", "mailFolders/inbox?"])
+def test_an_answer_that_says_nothing_is_transient(site: GraphSite, where: str) -> None:
+    site.graph.fail(where, status=200)
+    with opened(site) as session, pytest.raises(TransientError):
+        list(session.listing("INBOX", None))
+
+
 def test_another_mailbox_is_listed_from_its_beginning(site: GraphSite) -> None:
     site.deliver([message(1)])
     other = GraphSite(site.graph)
@@ -337,6 +344,47 @@ def test_many_keys_are_looked_up_by_few_requests(site: GraphSite) -> None:
         assert found == set(ids(site))
     # One for all, and one for each that is not there.
     assert len(site.graph.log.requests) == 5
+
+
+def test_a_list_that_Exchange_cannot_show_has_each_key_looked_up_by_itself(site: GraphSite) -> None:
+    site.deliver([message(number) for number in range(12)])
+    with opened(site) as session:
+        wanted = [one.key for one in keys(session)]
+        site.graph.fail("/messages?", status=500, code="ErrorContentConversionFailed")
+        assert {one.key for one in session.look_up("INBOX", wanted)} == set(ids(site))
+
+
+def test_headers_of_a_large_message_are_had_without_its_body_and_of_a_damaged_one_not_at_all(site: GraphSite) -> None:
+    site.deliver([message(1, b"x" * 2_000_000), message(2), message(3)])
+    site.mailbox.messages()[1].corrupt_value = True
+    with opened(site) as session:
+        found = dict(session.headers("INBOX", [*ids(site), "no such key"]))
+        assert found.keys() == {ids(site)[0], ids(site)[2]}
+        assert found[ids(site)[0]].endswith(b"\r\n\r\n")
+        assert session.came < 1_500_000
+        site.graph.fail("$value", status=403, code="ErrorAccessDenied")
+        with pytest.raises(AuthError):
+            list(session.headers("INBOX", ids(site)))
+
+
+def test_what_is_put_off_again_and_again_leaves_the_others_to_the_next_visit(site: GraphSite, tmp_path: Path) -> None:
+    site.deliver([message(number) for number in range(3)])
+    with opened(site) as session:
+        wanted = keys(session)
+    site.graph.fail("$value", status=503, times=99, Retry_After="900")
+    with pytest.raises(TransientError) as caught:
+        fetched(site, tmp_path, wanted)
+    assert caught.value.retry_after is not None
+    assert len(site.graph.log.find("$value")) == 1
+
+
+def test_an_action_that_Exchange_puts_off_stays_owed_for_the_next_visit(site: GraphSite) -> None:
+    site.deliver([message(1)])
+    with opened(site) as session:
+        site.graph.fail("PATCH", status=503, Retry_After="900")
+        with pytest.raises(TransientError):
+            session.settle("INBOX", ids(site), Action(do="seen"))
+    assert not site.mailbox.messages()[0].is_read
 
 
 def test_a_token_that_ends_while_messages_are_fetched_costs_one_request_for_another(site: GraphSite, tmp_path: Path) -> None:
