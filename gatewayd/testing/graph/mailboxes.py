@@ -93,7 +93,6 @@ class ExchangeMailbox:
 
     def find(self, given: str) -> ExchangeMessage | None:
         """Return the message with an id of either kind; None if there is none now."""
-        self.place_late_copies()
         return self._messages.get(given)
 
     def new_message(
@@ -165,12 +164,10 @@ class ExchangeMailbox:
 
     def folder_by_id(self, given: str) -> ExchangeFolder | None:
         """Return the folder with an id or a well-known name."""
-        self.place_late_copies()
         return self.folders.get(given.lower()) or next((f for f in self._all_folders() if f.id == given), None)
 
     def all_messages(self) -> list[ExchangeMessage]:
         """Return the messages of all folders."""
-        self.place_late_copies()
         return [message for folder in self._all_folders() for message in folder.messages.values()]
 
     def _all_folders(self) -> Iterable[ExchangeFolder]:

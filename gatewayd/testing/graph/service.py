@@ -162,6 +162,7 @@ class GraphService:
         )
         with self.lock:
             call.needs(roles)
+            mailbox.place_late_copies()
             return handler(call)
 
     def _begin(self, logged: LoggedRequest, fault: RequestFault | None, client: str, mailbox: str = "") -> None:
