@@ -1,0 +1,61 @@
+"""An account of Office 365 that imports and sends, by the command line, with the stand-in for Microsoft Graph."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.policy import default
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.contracts.custodian import make_raw
+from gatewayd.testing.graph import Graph
+from tests.e2e.house import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def graph() -> Iterator[Graph]:
+    with Graph() as server:
+        yield server
+
+
+def test_P7_one_account_imports_forwards_and_writes_and_nothing_goes_twice(tmp_path: Path, graph: Graph) -> None:
+    """The answer to each send is lost, and the forward comes back without any header of ours."""
+    graph.knobs.sends_twice = graph.knobs.replaces_message_id = True
+    mailbox = graph.add_mailbox("desk@acme.example")
+    house = House(tmp_path)
+    house.write("credentials/acme365", graph.app.secret)
+    house.operator(
+        "acme",
+        matchers="[threads]",
+        more="targets: {duty: {kind: office365, account: desk, to: [duty@x.example]}}\nforward: [{when: {}, to: duty}]\n",
+    )
+    house.write(
+        "accounts/desk.yaml",
+        f"kind: office365\noperators: [acme]\nmailbox: {mailbox.id}\ntenant: {graph.app.tenant}\nclient: {graph.app.client}\n"
+        f"secret: !credential acme365\nauthority: {graph.authority}\ngraph: {graph.base}\nca_file: {graph.ca_file}\n"
+        "import: {folders: [INBOX], start: all}\n"
+        "send: {from: {name: Acme, address: desk@acme.example}, system: true}\n",
+    )
+    mailbox.deliver(make_raw(1))
+    house.good("import", "desk", "--forward", "--from-beginning")
+    letter = house.write("letter.txt", "Thank you")
+    to = ("--to", "anna@x.example", "--bcc", "boss@x.example")
+    house.good("mail", "send", *to, "--subject", "Rome", "--text", letter)
+    graph.fail("/send", "close", done=True, times=2)
+    assert house.run("outbox", "deliver").code == 0
+    copies = graph.delivered
+    assert sorted(one.recipient for one in copies) == ["anna@x.example", "boss@x.example", "duty@x.example"]
+    (forward,) = [one for one in copies if one.recipient == "duty@x.example"]
+    mailbox.deliver(forward.mime)
+    house.good("import", "desk")
+    assert house.run("outbox", "deliver").code == 0
+    rows = house.good("outbox", "list", "--json").rows
+    assert [one["state"] for one in rows] == ["withheld", "delivered", "delivered"]
+    assert "Exchange has sent it" in rows[1]["recipients"][0]["words"]
+    assert len(graph.delivered) == 3
+    assert {message_from_bytes(one.mime, policy=default)["From"] for one in graph.delivered} == {"Acme <desk@acme.example>"}
