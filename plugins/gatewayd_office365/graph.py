@@ -64,6 +64,8 @@ class GraphRequest:
     data: Mapping[str, object] | None = field(default=None, repr=False)
     body: bytes | memoryview = field(default=b"", repr=False)
     content_type: str = "application/json"
+    #: The type of the answer; MIME comes as ``text/plain``.
+    accept: str = "application/json"
     #: More preferences (RFC 7240).
     prefer: str = ""
     #: How many bytes a success may have.
@@ -165,7 +167,7 @@ class GraphClient:
         content = asked.content
         headers = {
             "Authorization": f"Bearer {token}",
-            "Accept": "application/json",
+            "Accept": asked.accept,
             "Prefer": ", ".join(filter(None, ['IdType="ImmutableId"', asked.prefer])),
             "client-request-id": str(uuid.uuid4()),
             **({"Content-Type": asked.content_type} if content else {}),

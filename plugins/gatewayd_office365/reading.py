@@ -25,6 +25,8 @@ __all__ = ["headers", "is_gone", "looked_up", "mime"]
 _FEW, _ON_A_PAGE, _PAGES = 10, 1_000, 20
 #: How much of a message is read to find the end of its headers, and how much more to keep the connection.
 _HEADER, _REST = 1 << 20, 1 << 17
+#: The spool has a bound for each message, and tells it; a header block has its own.
+_ANY = 1 << 40
 #: After so many messages one after the other that were cut off, the connection is at fault and no message is.
 _CUT = 5
 _NOT_FOUND, _BAD, _FORBIDDEN = 404, 400, 403
@@ -76,7 +78,8 @@ def _newest(graph: GraphClient, folder: str) -> Iterator[Listed]:
 def headers(graph: GraphClient, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield key and header block of the messages that can be had: the beginning of their MIME."""
     for key in keys:
-        asked = GraphRequest(what="the headers of a message", target=graph.path("messages", key, "$value"), limit=1 << 40)
+        target = graph.path("messages", key, "$value")
+        asked = GraphRequest(what="the headers of a message", target=target, accept="*/*", limit=_ANY)
         with graph.stream(asked) as stream:
             if stream.refusal is None:
                 yield key, _head(stream.pieces)
@@ -115,7 +118,7 @@ def mime(graph: GraphClient, listed: Sequence[Listed], spool: Spool, *, urgent: 
 def _fetched(graph: GraphClient, one: Listed, spool: Spool, *, urgent: bool) -> Fetched:
     # Below a folder, Exchange answers this with 405.
     target = graph.path("messages", one.key, "$value")
-    asked = GraphRequest(what="a message", target=target, limit=spool.allowed(one.key), urgent=urgent, back={500})
+    asked = GraphRequest(what="a message", target=target, accept="*/*", limit=_ANY, urgent=urgent, back={500})
     try:
         with graph.stream(asked) as stream:
             if stream.refusal is None:
