@@ -143,6 +143,7 @@ class ExchangeMailbox:
     def keep_copy(self, message: ExchangeMessage, seconds: float) -> None:
         """Put a sent message, which is nowhere, into Sent Items after some seconds."""
         message.is_draft, message.is_read = False, True
+        message.received = datetime.now(UTC).replace(microsecond=0)
         self._late_copies.append((time.monotonic() + seconds, message))
         self.place_late_copies()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import math
+from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,13 @@ def test_a_draft_becomes_its_sent_copy_and_is_not_sent_again(client: Client) -> 
     again = client.post(f"messages/{draft}/send")
     assert (again.status, again.code) == (404, "ErrorItemNotFound")
     assert [copy.message_id for copy in client.graph.delivered] == [draft]
+
+
+def test_a_sent_copy_has_the_time_when_it_was_sent(client: Client) -> None:
+    draft = _draft(client)
+    client.mailbox.messages("drafts")[0].received = datetime(2026, 1, 1, tzinfo=UTC)
+    client.post(f"messages/{draft}/send")
+    assert len(client.get("mailFolders/sentitems/messages?$filter=receivedDateTime ge 2026-02-01T00:00:00Z").values) == 1
 
 
 def test_a_draft_of_mime_keeps_its_lines(client: Client) -> None:
