@@ -164,5 +164,5 @@ def _ordered(messages: Iterable[ExchangeMessage], order: str) -> list[ExchangeMe
 def _check_order(conditions: str, order: str) -> None:
     """Properties to order by must come first in the filter."""
     first = order.partition(",")[0].partition(" ")[0]
-    if first and not conditions.strip().startswith(first):
+    if not conditions.strip().startswith(first):
         raise ODataError(400, "InefficientFilter", "The restriction or sort order is too complex for this operation.")
