@@ -138,6 +138,7 @@ def test_json_is_sent_with_files_and_without_a_copy_if_wanted(client: Client) ->
     text, attached = _parts(copy.mime)
     assert (text.get_content_type(), text.get_payload(decode=True)) == ("text/html", "<p>ä</p>".encode())
     assert (attached.get_content_type(), attached.get_payload(decode=True)) == ("application/x-test", bytes(range(256)))
+    assert attached.get_content_disposition() == "attachment"
     assert arrived["X-Ours"] == "1"
     assert _sent(client) == []
 
@@ -149,6 +150,24 @@ def test_headers_of_json_begin_with_x_and_are_few(client: Client) -> None:
     answer = client.post("messages", {"internetMessageHeaders": [{"name": f"x-{n}", "value": "1"} for n in range(6)]})
     assert answer.code == "InvalidInternetMessageHeaderCollection"
     assert client.get("mailFolders/drafts/messages").values == []
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        ({"toRecipients": "x"}, 201),
+        ({"toRecipients": ["x"]}, 201),
+        ({"toRecipients": [{"emailAddress": {"address": 1}}]}, 201),
+        ({"body": "x"}, 201),
+        ({"categories": "x"}, 201),
+        ({"singleValueExtendedProperties": [1]}, 201),
+        ({"attachments": ["x"]}, 400),
+        ({"internetMessageHeaders": ["x"]}, 400),
+    ],
+)
+def test_json_of_other_shapes_has_no_effect_or_is_refused(client: Client, written: dict[str, object], status: int) -> None:
+    assert client.post("messages", written).status == status
+    assert len(client.get("mailFolders/drafts/messages").values) == (status == 201)
 
 
 def test_a_draft_becomes_its_sent_copy_and_is_not_sent_again(client: Client) -> None:
@@ -190,7 +209,7 @@ def test_a_draft_is_changed_and_marked(client: Client) -> None:
     [copy] = client.graph.delivered
     arrived = message_from_bytes(copy.mime)
     assert (arrived["Subject"], arrived["References"], arrived["Message-ID"]) == ("Changed", "<a@x>", "<m@x>")
-    assert arrived.get_payload(decode=True) == b"New"
+    assert (arrived.get_content_type(), arrived.get_payload(decode=True)) == ("text/plain", b"New")
     assert b"m1" not in copy.mime
     condition = f"singleValueExtendedProperties/any(ep: ep/id eq '{mark['id']}' and ep/value eq 'm1')"
     [sent] = client.get(f"mailFolders/sentitems/messages?$filter={condition}", Prefer=IMMUTABLE).values
@@ -244,6 +263,7 @@ def test_files_are_added_to_drafts(client: Client) -> None:
     text, attached = _parts(client.graph.delivered[0].mime)
     assert (text.get_content_type(), text.get_payload()) == ("text/html", "Hello\r\n")
     assert (attached["Content-ID"], attached.get_payload(decode=True)) == ("<c1>", b"hello")
+    assert (attached.get_content_type(), attached.get_content_disposition()) == ("application/octet-stream", "inline")
     [sent] = _sent(client)
     assert client.post(f"messages/{sent['id']}/attachments", file).status == 400
 
