@@ -10,7 +10,7 @@ from gatewayd.api.roles import Plugin
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from gatewayd.api.delivery import Mode, Recipient
@@ -146,8 +146,8 @@ class Forwarder(Plugin):
     """
 
     sends_mail: ClassVar[bool] = False
-    #: The modes of mail that it can send. A target of an account of this kind has no other mode.
-    modes: ClassVar[Collection[Mode]] = ("attached", "inline", "as is")
+    #: The modes of mail that it can send, "attached" among them. A target of an account of this kind has no other mode.
+    modes: ClassVar[tuple[Mode, ...]] = ("attached", "inline", "as is")
 
     def __init__(self, options: Forwarder.Options, *, name: str) -> None:
         """Keep ``options``, and ``name`` for messages: the account, or ``operator/target``. Does no I/O and can't fail."""

@@ -12,7 +12,7 @@ from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, WorkersConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gatewayd.api.credential import TokenSource
@@ -104,7 +104,7 @@ class AccountConfig:
     #: None: nothing is sent.
     sends: SendConfig | None = None
     #: The modes of mail that its forwarder can send.
-    modes: Collection[Mode] = ("attached", "inline", "as is")
+    modes: tuple[Mode, ...] = ("attached", "inline", "as is")
     #: Where each key of ``sends`` is written, as file:line; for one that is not, where the block begins.
     sends_lines: Mapping[str, str] = field(default_factory=dict, compare=False)
     #: Addresses that a person may forward its mail to.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import ConfigDict, create_model
 
 from gatewayd.api.credential import Credential
+from gatewayd.api.delivery import Mode
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.options import Options
 from gatewayd.api.roles import Plugin, Transport
@@ -49,6 +50,10 @@ def _attributes(offered: type[Plugin]) -> Iterator[str]:
     for name in flags:
         if type(getattr(offered, name)) is not bool:
             yield f"{name} is {getattr(offered, name)!r:.40}, expected True or False"
+    if issubclass(offered, Forwarder):
+        modes: object = offered.modes
+        if not isinstance(modes, tuple) or not {"attached"} <= {*modes} <= {*get_args(Mode)}:
+            yield f"modes is {modes!r:.40}, expected a tuple of {', '.join(get_args(Mode))}, with 'attached'"
     if issubclass(offered, Transport):
         most: object = offered.max_sessions
         if most is not None and (type(most) is not int or most < 1):

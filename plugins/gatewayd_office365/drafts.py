@@ -11,7 +11,7 @@ from gatewayd import AuthError, PermanentError, TransientError
 from gatewayd_office365.delta import objects_of
 from gatewayd_office365.graph import GraphRequest
 from gatewayd_office365.json_objects import text_of
-from gatewayd_office365.outgoing_mail import MARK
+from gatewayd_office365.outgoing_mail import MARK, PutOff
 from gatewayd_office365.reading import is_gone
 from gatewayd_office365.upload import Uploader
 
@@ -35,7 +35,7 @@ _MOST = 20
 class Drafts:
     """The drafts of one mailbox. Used by one thread, but for ``abort``.
 
-    Where Exchange refuses something, PermanentError and AuthError have its words; TransientError says that a later try may succeed.
+    Where Exchange refuses something, PermanentError, AuthError and PutOff have its words.
     """
 
     def __init__(self, graph: GraphClient, options: Office365Options) -> None:
@@ -84,12 +84,12 @@ class Drafts:
         """Return ``isDraft``, ``parentFolderId`` and ``internetMessageId`` of a message, in whatever folder; None if it is gone."""
         query = "$select=id,isDraft,parentFolderId,internetMessageId"
         answer = self._graph.request(GraphRequest(what="the draft", target=self._graph.path("messages", draft, query=query)))
-        return None if is_gone(answer) else self._done(answer).data
+        return None if is_gone(answer) else self._seen(answer).data
 
     def folder(self) -> str:
         """Return the id of the folder Drafts."""
         target = self._graph.path("mailFolders", "drafts", query="$select=id")
-        return text_of(self._done(self._graph.request(GraphRequest(what="the folder of drafts", target=target))).data, "id")
+        return text_of(self._seen(self._graph.request(GraphRequest(what="the folder of drafts", target=target))).data, "id")
 
     def send(self, draft: str) -> GraphAnswer:
         """Have a draft sent, and return the answer: 202 alone says that it is."""
@@ -110,16 +110,26 @@ class Drafts:
 
     def _done(self, answer: GraphAnswer) -> GraphAnswer:
         """Return the answer; raises what it means if it is a refusal, with Exchange's words."""
-        if not answer.is_good:
-            raise answer.told
-        return answer
+        if answer.is_good:
+            return answer
+        error = answer.told
+        if isinstance(error, TransientError):
+            raise PutOff(error.message, advice=error.advice, retry_after=error.retry_after)
+        raise error
+
+    def _seen(self, answer: GraphAnswer) -> GraphAnswer:
+        """Return the answer to a question about a mail that may have been sent: no refusal of it says that it was not."""
+        error = None if answer.is_good else answer.told
+        if isinstance(error, PermanentError):
+            raise PutOff(f"it may have been sent, and it can't be looked for: {error.message}", advice=error.advice)
+        return self._done(answer)
 
     def _new(self, asked: GraphRequest) -> str:
         # What Exchange may have done is not repeated: a second draft would be left behind.
         answer = self._done(self._graph.request(asked))
         draft = text_of(answer.data, "id")
         if not draft:
-            raise TransientError(f"{answer.where}: the answer has no id")
+            raise PutOff(f"{answer.where}: the answer has no id")
         return draft
 
     @contextmanager
@@ -150,5 +160,5 @@ class Drafts:
     def _listed(self, folder: str, condition: str) -> Iterable[str]:
         query = f"$select=id&$top={_MOST}&$filter={quote(condition, safe='')}"
         target = self._graph.path("mailFolders", folder, "messages", query=query)
-        answer = self._done(self._graph.request(GraphRequest(what="to look for a mail", target=target)))
+        answer = self._seen(self._graph.request(GraphRequest(what="to look for a mail", target=target)))
         return [found for one in objects_of(answer.data) if (found := text_of(one, "id"))]

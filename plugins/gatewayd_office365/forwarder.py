@@ -23,11 +23,11 @@ from gatewayd_office365.drafts import Drafts
 from gatewayd_office365.graph import GraphClient
 from gatewayd_office365.json_objects import json_object, text_of
 from gatewayd_office365.options import Office365Options
-from gatewayd_office365.outgoing_mail import OutgoingMail, people
+from gatewayd_office365.outgoing_mail import OutgoingMail, PutOff, people
 from gatewayd_office365.reading import is_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gatewayd import Mode, Notice, Parcel, RecipientState
     from gatewayd_office365.graph_faults import GraphAnswer
@@ -79,7 +79,7 @@ class Office365Forwarder(Forwarder):
     kind: ClassVar[str] = "office365"
     sends_mail: ClassVar[bool] = True
     #: Exchange makes a mail anew, with a From of its own: it can resend none to the byte.
-    modes: ClassVar[Collection[Mode]] = ("attached", "as is")
+    modes: ClassVar[tuple[Mode, ...]] = ("attached", "as is")
 
     Options = Office365Options  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: Office365Options
@@ -105,6 +105,8 @@ class Office365Courier(Courier):
                 verdict = self._delivered(parcel)
             except PermanentError as error:
                 verdict = _Verdict("refused", error.sentences)
+            except PutOff as error:
+                verdict = _Verdict("waiting", error.sentences, error.retry_after)
             state, words, later = verdict
             recipients = tuple(Recipient(address=address, state=state, words=words) for address in parcel.to)
             yield Receipt(id=parcel.id, recipients=recipients, retry_after=later)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd import (
     Alternatives,
     PermanentError,
+    TransientError,
     compared,
     file_of,
     forward_subject,
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
     from gatewayd import Address, Json, Mail, Parcel, Part
 
-__all__ = ["MARK", "OutgoingFile", "OutgoingMail", "people"]
+__all__ = ["MARK", "OutgoingFile", "OutgoingMail", "PutOff", "people"]
 
 #: The property of a draft, and of the copy in Sent Items, that has the Message-ID of the delivery: Exchange may replace the header.
 MARK = "String {7c2f0b1e-5d3a-4f6c-9e84-2b6d1a90c3f7} Name GatewaydDelivery"
 #: PidTagInternetReferences and PidTagInReplyToId (MS-OXPROPS 2.744, 2.742): JSON has no other way to set these headers.
 _REFERENCES, _IN_REPLY_TO = "String 0x1039", "String 0x1042"
+
+
+class PutOff(TransientError):
+    """Exchange does not take this mail now. Another one may go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

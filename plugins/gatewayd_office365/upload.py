@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatewayd import HttpClient, HttpPool, PermanentError, TransientError, quoted
+from gatewayd import HttpClient, HttpPool, PermanentError, TransientError, quoted, retry_after
 from gatewayd_office365.json_objects import json_object, text_of
+from gatewayd_office365.outgoing_mail import PutOff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,13 +40,13 @@ class Uploader:
             self._http.abort()
 
     def upload(self, url: str, one: OutgoingFile) -> None:
-        """Upload a file. Raises PermanentError, or TransientError where a later try of the whole mail may succeed.
+        """Upload a file. Raises PermanentError, or PutOff where a later try of the whole mail may succeed.
 
         The address is on another host, and alone permits the upload: it is shown nowhere, and no token goes there.
         """
         parts = urlsplit(url)
         if parts.scheme != "https":
-            raise TransientError("Exchange names no https address for an upload")
+            raise PutOff("Exchange names no https address for an upload")
         options = self._options
         pool = HttpPool(f"https://{parts.netloc}", ca_file=options.ca_file, timeout=options.timeout, field="graph")
         self._http = HttpClient(pool)
@@ -67,7 +68,7 @@ class Uploader:
                 raise _refusal(answer, pool.where)
             start = end
         if answer is None or answer.status != _CREATED:
-            raise TransientError(f"{pool.where}: the upload of a file has not ended with its last byte")
+            raise PutOff(f"{pool.where}: the upload of a file has not ended with its last byte")
 
 
 def _pieces(given: Iterable[bytes]) -> Iterator[bytes]:
@@ -81,9 +82,9 @@ def _pieces(given: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def _refusal(answer: HttpAnswer, where: str) -> PermanentError | TransientError:
+def _refusal(answer: HttpAnswer, where: str) -> PermanentError | PutOff:
     words = quoted(text_of(json_object(answer.body) or {}, "error", "message"), [])
     text = f"{where}: a file is refused (HTTP {answer.status}){f': {words}' if words else ''}"
     # An upload ends after a while, and with its draft: then a new one may succeed.
     later = answer.status in _LATER or answer.status >= _FAULTY or answer.status in {404, 410, 416}
-    return (TransientError if later else PermanentError)(text)
+    return PutOff(text, retry_after=retry_after(answer.headers)) if later else PermanentError(text)

@@ -14,9 +14,10 @@ from gatewayd.testing.contracts.forwarder import Goal
 from gatewayd.testing.servers.proxy import StreamFault
 from gatewayd_office365.forwarder import Office365Forwarder, SendingNote
 from tests.plugins.graph_site import new_address, options
+from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from email.message import EmailMessage
 
     from gatewayd import Parcel, Receipt, Recipient
@@ -67,6 +68,8 @@ class Outbox:
         self.notes: dict[int, str] = {}
         #: What became of each recipient, by deliveries.
         self.said: dict[int, tuple[Recipient, ...]] = {}
+        #: Ends the courier at work, as if its process were killed; from any thread.
+        self.kill: Callable[[], None] = lambda: None
 
     def parcel(self, parcel: Parcel) -> Parcel:
         """Return a parcel with its note, a minute later."""
@@ -84,6 +87,7 @@ class Outbox:
         """Try parcels once. Raises what the courier raises."""
         receipts = []
         with closing(self.goal.forwarder(**changed).open()) as courier:
+            self.kill = courier.abort
             for receipt in courier.deliver([self.parcel(one) for one in parcels]):
                 self.said[receipt.id] = receipt.recipients
                 receipts.append(receipt)
@@ -106,6 +110,8 @@ class Outbox:
                 return
             with suppress(TransientError):
                 self.deliver(*left)
+            # A minute later no request is under way any more.
+            until(lambda: all(one.ended for one in self.goal.graph.log.requests))
         raise AssertionError(f"still waiting: {[self.said.get(one.id) for one in left]}")
 
 
