@@ -99,6 +99,16 @@ def test_filters(client: Client, condition: str, found: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operator", "days"), [("eq", [2]), ("ne", [1, 3]), ("gt", [3]), ("ge", [2, 3]), ("lt", [1]), ("le", [1, 2])]
+)
+def test_comparisons(client: Client, operator: str, days: list[int]) -> None:
+    for day in (1, 2, 3):
+        client.mailbox.deliver(mail(day), received=datetime(2026, 1, day, tzinfo=UTC))
+    values = client.get(f"messages?$filter=receivedDateTime {operator} 2026-01-02T00:00:00Z&$orderby=receivedDateTime").values
+    assert [value["internetMessageId"] for value in values] == [f"<{day}@x.example>" for day in days]
+
+
+@pytest.mark.parametrize(
     ("query", "code"),
     [
         ("$filter=contains(subject,'x')", "ErrorInvalidUrlQueryFilter"),
