@@ -56,8 +56,8 @@ class Pace:
         self._changed = threading.Condition()
         self._in_flight: Counter[str] = Counter()
         self._bound = _FIRST
-        #: How many wait who go first.
-        self._urgent = 0
+        #: How many wait who go first, by mailbox.
+        self._urgent: Counter[str] = Counter()
         #: No request before this moment: of the app (the empty text), and of single mailboxes.
         self._not_before: dict[str, float] = {}
         #: How often one after the other, and when last, they were put off without being told for how long.
@@ -125,21 +125,25 @@ class Pace:
 
     def _begin(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
         with self._changed:
-            self._urgent += urgent
+            if urgent:
+                self._urgent[mailbox] += 1
             try:
                 self._queue(mailbox, urgent=urgent, stopped=stopped)
                 self._in_flight[mailbox] += 1
             finally:
-                self._urgent -= urgent
+                if urgent:
+                    self._urgent[mailbox] -= 1
+                    self._urgent = +self._urgent
                 # Those who let it go first look again.
                 self._changed.notify_all()
 
     def _queue(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
         until = time.monotonic() + _QUEUE
         while (wait := self._wait(mailbox, urgent=urgent)) > 0:
-            self._changed.wait(min(wait, until - time.monotonic()))
+            # Before each wait: whoever is stopped meanwhile is woken.
             if stopped():
                 raise TransientError("the connection was aborted")
+            self._changed.wait(min(wait, until - time.monotonic()))
             if time.monotonic() >= until:
                 raise TransientError(
                     f"no request of this app may begin within {_QUEUE:g} s: others of it are in flight",
@@ -154,8 +158,15 @@ class Pace:
             raise TransientError(f"Microsoft asks to be left alone for {wait:.0f} s more", retry_after=wait)
         if wait > 0:
             return wait
-        full = self._in_flight[mailbox] >= _OF_MAILBOX or self._in_flight.total() >= int(self._bound)
-        return _QUEUE if full or (self._urgent and not urgent) else 0.0
+        full = self._is_full(mailbox) or self._in_flight.total() >= int(self._bound)
+        return _QUEUE if full or (not urgent and any(map(self._may_begin, self._urgent))) else 0.0
+
+    def _may_begin(self, mailbox: str) -> bool:
+        """Whether requests of a mailbox wait for others of the app alone: what waits for its own mailbox keeps nobody back."""
+        return self._not_before.get(mailbox, 0.0) <= time.monotonic() and not self._is_full(mailbox)
+
+    def _is_full(self, mailbox: str) -> bool:
+        return self._in_flight[mailbox] >= _OF_MAILBOX
 
 
 _paces: dict[tuple[str, str], Pace] = {}

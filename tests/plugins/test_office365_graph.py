@@ -272,6 +272,39 @@ def test_the_bound_over_all_mailboxes_is_halved_once_and_widens_and_is_zero_whil
     assert pace.bound == 0
 
 
+def test_new_mail_that_waits_for_its_own_mailbox_keeps_no_backlog_of_others_back() -> None:
+    pace, queued = Pace(), list[bool]()
+
+    def wait() -> None:
+        with pace.turn("busy", urgent=True, stopped=lambda: bool(queued.append(True))):  # type: ignore[func-returns-value]
+            pass
+
+    with ThreadPoolExecutor(1) as pool, ExitStack() as flights:
+        for _ in range(4):
+            flights.enter_context(pace.turn("busy", urgent=True, stopped=lambda: False))
+        waiting = pool.submit(wait)
+        while not queued:
+            time.sleep(0.01)
+        with pace.turn("other", urgent=False, stopped=lambda: False):
+            assert not waiting.done()
+        flights.close()
+        waiting.result(LONG)
+
+
+def test_whoever_is_stopped_before_he_waits_does_not_wait() -> None:
+    pace, asked = Pace(), list[float]()
+    with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+        turn.put_off(throttled=True, retry_after=PATIENCE - 1)
+    start = time.monotonic()
+    with (
+        pytest.raises(TransientError, match="aborted"),
+        pace.turn("box", urgent=True, stopped=lambda: asked.append(time.monotonic()) is None),  # type: ignore[func-returns-value]
+    ):
+        pass
+    # Asked before any wait.
+    assert asked[0] - start < PATIENCE - 2
+
+
 def test_one_who_waits_is_stopped_at_once() -> None:
     pace, stopped = Pace(), list[bool]()
     with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
