@@ -19,7 +19,7 @@ from gatewayd_office365.token_faults import token_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Office365Credential"]
+__all__ = ["Office365Credential", "token_of"]
 
 #: The API of IMAP, POP3 and SMTP.
 _OUTLOOK = "https://outlook.office365.com"
@@ -85,7 +85,7 @@ class Office365Credential(Credential):
         said = json_object(answer.body) or {}
         if answer.status != _OK:
             raise token_error(answer, said, pool.where, secret)
-        return _token(said, pool.where)
+        return token_of(said, pool.where)
 
     def advice(self, protocol: str) -> str:
         """See ``Credential``: what to do in Exchange, where a mailbox refuses tokens that Microsoft Entra gave."""
@@ -98,7 +98,8 @@ class Office365Credential(Credential):
         )
 
 
-def _token(said: Mapping[str, object], where: str) -> Token:
+def token_of(said: Mapping[str, object], where: str) -> Token:
+    """Return the token that an answer has. Raises TransientError, which names ``where``, if it has none."""
     text, lasts = said.get("access_token"), said.get("expires_in")
     if isinstance(lasts, str) and lasts.isascii() and lasts.isdigit():
         # Some older answers give the number as a text.
@@ -107,4 +108,4 @@ def _token(said: Mapping[str, object], where: str) -> Token:
         raise TransientError(
             f"{where}: the answer has no access token", advice="Check that `authority` is Microsoft's log-in service."
         )
-    return Token(text, lasts=min(float(lasts), _LONGEST))
+    return Token(text, lasts=float(min(lasts, _LONGEST)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from gatewayd import AuthError, GatewaydError, HttpAnswer, TokenSource, TransientError
 from gatewayd.testing.graph import Graph
-from gatewayd_office365.credential import Office365Credential
+from gatewayd_office365.credential import Office365Credential, token_of
 from gatewayd_office365.credential_options import Office365CredentialOptions
 from gatewayd_office365.token_faults import TOKEN_FAULTS, TokenFault, token_error
 from tests.plugins.graph_site import fields, secret_file
@@ -139,6 +140,19 @@ def test_what_may_go_well_later_is_transient_and_says_when(status: int) -> None:
     assert error.retry_after == 17
     said = {"error": "temporarily_unavailable", "error_codes": [90033]}
     assert isinstance(token_error(answer(400), said, "login.example:443", "s"), TransientError)
+
+
+@pytest.mark.parametrize(
+    ("lasts", "seconds"), [("3599", 3599.0), ('"3599"', 3599.0), (f"1{'0' * 400}", 86400.0), ("Infinity", 86400.0)]
+)
+def test_a_token_lasts_a_day_at_most(lasts: str, seconds: float) -> None:
+    assert token_of(json.loads(f'{{"access_token": "a", "expires_in": {lasts}}}'), "login.example:443").lasts == seconds
+
+
+@pytest.mark.parametrize("lasts", ["0", "-1", "NaN", "null", "[]", '"soon"', f'"{"9" * 400}x"'])
+def test_an_answer_that_does_not_say_for_how_long_is_no_token(lasts: str) -> None:
+    with pytest.raises(TransientError, match="has no access token"):
+        token_of(json.loads(f'{{"access_token": "a", "expires_in": {lasts}}}'), "login.example:443")
 
 
 def test_an_authority_that_is_busy_is_asked_again_when_it_says(graph: Graph) -> None:
