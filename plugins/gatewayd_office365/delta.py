@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from gatewayd_office365.graph import GraphClient
     from gatewayd_office365.graph_faults import GraphAnswer
 
-__all__ = ["PROPERTIES", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
+__all__ = ["PROPERTIES", "TOO_LARGE", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
 
 #: What is asked of a message.
 PROPERTIES = "$select=id,receivedDateTime,internetMessageId"
 #: How many messages a page may have; a smaller one if Exchange can't make it.
 _SIZES = (500, 50, 5, 1)
 #: What is answered to a page that may be too large, or has a message that Exchange can't show.
-_TOO_LARGE = frozenset({500, 502, 504})
+TOO_LARGE = frozenset({500, 502, 504})
 _LOST = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
 _GONE, _NOT_FOUND = 410, 404
 #: How many pages a round may have, and how many of them may be empty one after the other.
@@ -72,7 +72,8 @@ def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[S
     for _ in range(_PAGES):
         answer = _page(graph, cursor.link)
         if first:
-            cursor, first = replace(cursor, backlog_until=_second_of(answer)), False
+            # Mail that came while an earlier first listing was under way is new still.
+            cursor, first = replace(cursor, backlog_until=min(filter(None, (cursor.backlog_until, _second_of(answer))))), False
         onward, last = text_of(answer.data, "@odata.nextLink"), text_of(answer.data, "@odata.deltaLink")
         link = graph.link(onward or last) if onward or last else ""
         values = objects_of(answer.data)
@@ -90,11 +91,11 @@ def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[S
 def _page(graph: GraphClient, target: str) -> GraphAnswer:
     """Return a page, which is smaller where Exchange can't make it."""
     for size in _SIZES:
-        asked = GraphRequest(what="the listing of the folder", target=target, prefer=f"odata.maxpagesize={size}", back=_TOO_LARGE)
+        asked = GraphRequest(what="the listing of the folder", target=target, prefer=f"odata.maxpagesize={size}", back=TOO_LARGE)
         answer = graph.request(asked)
         if answer.status == _GONE or answer.code in _LOST or (answer.status == _NOT_FOUND and answer.code == "erroritemnotfound"):
             raise LinkDied
-        if answer.status not in _TOO_LARGE:
+        if answer.status not in TOO_LARGE:
             break
     return answer.checked()
 

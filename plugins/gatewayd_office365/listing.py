@@ -14,21 +14,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from gatewayd import Page, TransientError, moment
+from gatewayd import Listed, Page, TransientError, moment
 from gatewayd_office365.cursor import DeltaCursor
-from gatewayd_office365.delta import PROPERTIES, LinkDied, listed_of, objects_of, steps
+from gatewayd_office365.delta import PROPERTIES, TOO_LARGE, LinkDied, listed_of, objects_of, steps
 from gatewayd_office365.graph import GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd import Listed
     from gatewayd_office365.delta import Step
     from gatewayd_office365.folders import FolderFinder, MailFolder
     from gatewayd_office365.graph import GraphClient
 
-__all__ = ["FolderListing"]
+__all__ = ["FolderListing", "pages_of"]
 
 #: How many messages a page of ours may have.
 _PAGE = 1_000
@@ -48,11 +47,14 @@ class FolderListing:
         self._finder = finder
         self._mailbox = mailbox
         self._folder = folder
+        #: What arrived later is new, though a first listing that did not come to its end begins anew; 0 if there was none.
+        self._backlog_until = 0
 
     def pages(self, text: str | None) -> Iterator[Page]:
         """Yield the pages behind a cursor; see ``Session.listing``."""
         before = DeltaCursor.parse(text)
         if before is not None and before.mailbox == self._mailbox:
+            self._backlog_until = before.backlog_until
             try:
                 yield from self._behind(before, str(text))
             except LinkDied:
@@ -73,10 +75,17 @@ class FolderListing:
     def _whole(self, *, others_gone: bool) -> Iterator[Page]:
         found = self._finder.find(self._folder)
         target = self._graph.path("mailFolders", found.id, "messages", "delta", query=PROPERTIES)
-        first = DeltaCursor(mailbox=self._mailbox, folder=found.id, link=target, compared=int(time.time()))
+        first = DeltaCursor(
+            mailbox=self._mailbox,
+            folder=found.id,
+            link=target,
+            backlog_until=self._backlog_until,
+            compared=int(time.time()),
+        )
         for step in steps(self._graph, first, first=True):
+            self._backlog_until = step.before.backlog_until
             exists = self._exists(found) if step.ends else None
-            yield from _pages(step, others_gone=others_gone, exists=exists)
+            yield from pages_of(step, others_gone=others_gone, exists=exists)
             others_gone = False
 
     def _exists(self, found: MailFolder) -> int | None:
@@ -87,16 +96,20 @@ class FolderListing:
     def _behind(self, before: DeltaCursor, text: str) -> Iterator[Page]:
         self._finder.learn(self._folder, before.folder)
         now = int(time.time())
-        if before.backlog_until or now - before.compared < _COMPARE:
+        # After a clock that was ahead, it is due.
+        if before.backlog_until or 0 <= now - before.compared < _COMPARE:
             for step in steps(self._graph, before, first=False):
                 # A round that brought nothing leaves its link as good as it was: the store has nothing to write.
                 quiet = step.ends and not step.values and not before.backlog_until and step.before == before
-                yield from [Page(keys=(), cursor=text)] if quiet else _pages(step)
+                yield from [Page(keys=(), cursor=text)] if quiet else pages_of(step)
             return
+        if self._finder.find(self._folder).id != before.folder:
+            # The folder was renamed, or thrown away, which only moves it: another one has its name, and gets the mail.
+            raise LinkDied
         last = before
         for step in steps(self._graph, before, first=False):
             last = step.behind
-            yield from _pages(step)
+            yield from pages_of(step)
         yield from self._lately(last, now)
 
     def _lately(self, cursor: DeltaCursor, now: int) -> Iterator[Page]:
@@ -104,7 +117,10 @@ class FolderListing:
         query = f"{PROPERTIES}&$top={_ON_A_PAGE}&$filter={quote(f'receivedDateTime ge {since}')}"
         target = self._graph.path("mailFolders", cursor.folder, "messages", query=query)
         for number in range(_LATELY):
-            data = self._graph.request(GraphRequest(what="what arrived lately", target=target)).checked().data
+            answer = self._graph.request(GraphRequest(what="what arrived lately", target=target, back=TOO_LARGE))
+            # One message that Exchange can't show spoils a page, and must not keep the others from being fetched. The next
+            # comparison goes back a day, too, and now and then the whole folder is compared.
+            data = {} if answer.status in TOO_LARGE else answer.checked().data
             link = text_of(data, "@odata.nextLink")
             ends = not link or number + 1 == _LATELY
             keys = {one.key: one for one in map(listed_of, objects_of(data)) if one is not None}
@@ -121,18 +137,19 @@ def _parts(keys: Sequence[Listed], before: DeltaCursor, behind: DeltaCursor) -> 
         yield Page(keys=tuple(keys[start : start + _PAGE]), cursor=str(behind if ends else before))
 
 
-def _pages(step: Step, *, others_gone: bool = False, exists: int | None = None) -> Iterator[Page]:
+def pages_of(step: Step, *, others_gone: bool = False, exists: int | None = None) -> Iterator[Page]:
     """Yield a page of Graph as pages of ours: backlog, then what arrived after the listing had begun."""
     messages, until = step.messages(), step.before.backlog_until
-    new = [one for one in messages if not until or (one.arrival is not None and one.arrival.timestamp() > until)]
-    old = [one for one in messages if one not in new] if until else []
+    new, old = list[Listed](), list[Listed]()
+    for one in messages:
+        is_new = not until or (one.arrival is not None and one.arrival.timestamp() > until)
+        (new if is_new else old).append(one)
     behind = str(step.behind)
-    groups = [old[start : start + _PAGE] for start in range(0, len(old), _PAGE)]
+    groups = [(old[start : start + _PAGE], True) for start in range(0, len(old), _PAGE)]
     if new or not groups:
-        groups += [new[start : start + _PAGE] for start in range(0, len(new) or 1, _PAGE)]
-    for number, keys in enumerate(groups):
+        groups += [(new[start : start + _PAGE], bool(until) and not new) for start in range(0, len(new) or 1, _PAGE)]
+    for number, (keys, backlog) in enumerate(groups):
         ends = number + 1 == len(groups)
-        backlog = bool(until) and not (keys and keys[0] in new)
         yield Page(
             keys=tuple(keys),
             cursor=behind if ends else str(step.before),

@@ -16,6 +16,9 @@ from gatewayd import Action, AuthError, Came, Failed, Gone, Listed, PermanentErr
 from gatewayd.testing.contracts.transport import message
 from gatewayd.testing.graph import Graph
 from gatewayd_office365.cursor import DeltaCursor, moment_of
+from gatewayd_office365.delta import Step
+from gatewayd_office365.listing import pages_of
+from tests.patience import LONG
 from tests.plugins.graph_site import GraphSite, keys, last_cursor
 
 if TYPE_CHECKING:
@@ -115,11 +118,11 @@ def test_a_lost_sync_state_loses_nothing_and_says_that_all_is_listed_anew(site: 
     with opened(site) as session:
         cursor = list(session.listing("INBOX", None))[place].cursor
         site.graph.drop_sync_states()
-        site.deliver([message(2_000)])
+        site.mailbox.deliver(message(2_000), received=datetime.now(UTC) + timedelta(hours=1))
         pages = list(session.listing("INBOX", cursor))
         assert [one.key for page in pages for one in page.keys] == ids(site)
         assert [page.others_gone for page in pages] == [True, *[False] * (len(pages) - 1)]
-        assert all(page.backlog for page in pages)
+        assert all(page.backlog for page in pages[:-1])
         assert listed(session, pages[-1].cursor) == []
 
 
@@ -165,6 +168,89 @@ def test_a_message_that_left_and_came_back_between_two_rounds_is_listed_within_t
         assert after is not None
         assert after.compared >= time.time() - 100
         assert listed(session, pages[-1].cursor) == []
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_what_came_since_an_unfinished_first_listing_is_new_though_that_begins_anew(site: GraphSite, *, within: bool) -> None:
+    """Whether the link dies between two visits or within one: rules fire for mail that came after the account was there."""
+    site.deliver([message(number) for number in range(1_203)])
+    with opened(site) as session:
+        listing = session.listing("INBOX", None)
+        cursor = next(listing).cursor
+        began = DeltaCursor.parse(cursor)
+        assert began is not None
+        site.graph.drop_sync_states()
+        site.mailbox.deliver(message(2_000), received=datetime.fromtimestamp(began.backlog_until + 2, UTC))
+        while time.time() < began.backlog_until + 3:
+            time.sleep(0.1)
+        pages = [*listing] if within else [*session.listing("INBOX", cursor)]
+        assert [one.key for page in pages for one in page.keys if not page.backlog] == ids(site)[-1:]
+        assert {one.key for page in pages for one in page.keys} == set(ids(site))
+
+
+def compared_at(cursor: str, second: float) -> str:
+    """Return a cursor that says when what arrived lately was last listed."""
+    known = DeltaCursor.parse(cursor)
+    assert known is not None
+    return str(replace(known, compared=int(second)))
+
+
+@pytest.mark.parametrize("ahead", [-3_700, 86_400])
+def test_what_arrived_lately_is_listed_each_hour_also_after_a_clock_that_was_ahead(site: GraphSite, ahead: int) -> None:
+    site.deliver([message(1)])
+    with opened(site) as session:
+        cursor = compared_at(last_cursor(session), time.time() + ahead)
+        *_, page = session.listing("INBOX", cursor)
+        assert [one.key for one in page.keys] == ids(site)
+        assert listed(session, page.cursor) == []
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_what_arrived_lately_and_cannot_be_shown_keeps_no_new_mail_back(site: GraphSite, status: int) -> None:
+    site.deliver([message(1)])
+    with opened(site) as session:
+        cursor = compared_at(last_cursor(session), time.time() - 3_700)
+        site.deliver([message(2)])
+        site.graph.fail("filter=receivedDateTime", status=status, times=99)
+        pages = list(session.listing("INBOX", cursor))
+        assert [one.key for page in pages for one in page.keys] == ids(site)[1:]
+        assert listed(session, pages[-1].cursor) == []
+
+
+def test_a_folder_that_got_the_name_of_one_that_was_thrown_away_is_listed_within_the_hour(site: GraphSite) -> None:
+    site.mailbox.deliver(message(1), "Trips")
+    with opened(site) as session:
+        cursor = last_cursor(session, None, "Trips")
+        # Outlook moves what is thrown away, so that its id and its sync state go on.
+        site.mailbox.folder("Trips").name = "Trips, old"
+        with pytest.raises(PermanentError, match="no folder 'Trips'"):
+            list(session.listing("Trips", compared_at(cursor, time.time() - 3_700)))
+        site.mailbox.deliver(message(2), "Trips")
+        pages = list(session.listing("Trips", compared_at(cursor, time.time() - 3_700)))
+        assert [one.key for page in pages for one in page.keys] == ids(site, "Trips")
+        assert pages[0].others_gone
+        assert listed(session, pages[-1].cursor, "Trips") == []
+
+
+def test_a_page_of_more_messages_than_were_asked_for_is_split_in_no_time(site: GraphSite) -> None:
+    site.deliver([message(1)])
+    until = 1_800_000_000
+    with opened(site) as session:
+        known = DeltaCursor.parse(last_cursor(session))
+        assert known is not None
+    arrivals = [until - 1, until, until + 1]
+    values = [
+        {"id": f"id{number}", "receivedDateTime": datetime.fromtimestamp(arrivals[number % 3], UTC).isoformat()}
+        for number in range(30_000)
+    ]
+    before = replace(known, backlog_until=until)
+    start = time.process_time()
+    pages = list(pages_of(Step(values=values, before=before, behind=known, ends=True)))
+    # By comparing each with each it would be minutes.
+    assert time.process_time() - start < LONG
+    assert [len(page.keys) for page in pages if page.backlog] == [1_000] * 20
+    assert [len(page.keys) for page in pages if not page.backlog] == [1_000] * 10
+    assert [page.cursor for page in pages] == [str(before)] * 29 + [str(known)]
 
 
 def test_what_arrived_lately_comes_page_by_page(site: GraphSite) -> None:
