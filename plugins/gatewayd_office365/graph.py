@@ -6,7 +6,7 @@ import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -84,9 +84,12 @@ class GraphRequest:
         return json.dumps(self.data).encode() if self.data is not None else self.body
 
 
-@lru_cache(maxsize=64)
+@cache
 def _pool(graph: str, ca_file: Path | None, timeout: float) -> HttpPool:
-    """Return the connections that all accounts share: each would need its own for every poll."""
+    """Return the connections that all accounts share: each would need its own for every poll.
+
+    There are as many as addresses were ever named in the config: one that was forgotten would leave its connections open.
+    """
     return HttpPool(graph, ca_file=ca_file, timeout=timeout, field="graph", kept=_KEPT)
 
 
