@@ -75,7 +75,13 @@ def _holds(texts: Collection[str], secret: str) -> bool:
 
 
 def _bytes(words: bytes | str) -> bytes:
-    return words if isinstance(words, bytes) else words.encode("utf-8", "surrogateescape")
+    if isinstance(words, bytes):
+        return words
+    try:
+        return words.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # JSON may have halves of characters.
+        return words.encode("utf-8", "surrogatepass")
 
 
 def _plain(text: str) -> str:

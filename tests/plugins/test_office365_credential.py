@@ -122,6 +122,7 @@ def answer(status: int, **headers: str) -> HttpAnswer:
         ({"error": "new_one", "error_codes": [9], "error_description": "No\nluck"}, "refuses the app (AADSTS9): No luck"),
         ({"error": 7, "error_codes": "no"}, "refuses the app (HTTP 400):"),
         ({"error_codes": [{}, None, 7000222]}, "the client secret has expired (AADSTS7000222)"),
+        ({"error": "x", "error_description": "half a sign: \ud800"}, "refuses the app (x): half a sign"),
         ({"error": "x", "error_description": "the secret is s3cret"}, "(not shown: it repeats a secret)"),
     ],
 )
