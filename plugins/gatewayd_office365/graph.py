@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from gatewayd import HttpClient, HttpPool, retry_after
+from gatewayd import HttpClient, HttpPool, TransientError, retry_after
 from gatewayd_office365.graph_faults import GraphAnswer
 from gatewayd_office365.json_objects import json_object
 from gatewayd_office365.pace import PATIENCE, pace_of
@@ -28,7 +28,7 @@ __all__ = ["GraphClient", "GraphRequest", "GraphStream"]
 
 #: How many bytes an answer of JSON may have, and one that is no success.
 _JSON, _REFUSAL = 8 << 20, 1 << 18
-_UNAUTHORIZED, _THROTTLED = 401, 429
+_PART, _UNAUTHORIZED, _THROTTLED = 206, 401, 429
 #: Statuses that say "later".
 _LATER = frozenset({_THROTTLED, 500, 502, 503, 504, 509})
 #: What the same request would be answered by again.
@@ -184,9 +184,18 @@ class GraphClient:
         answer = GraphAnswer(status=sent.status, headers=sent.headers, data={}, where=self._named(asked))
         pieces = self._counted(sent)
         if answer.is_good:
+            self._refuse_changed(sent, asked)
             return GraphStream(status=sent.status, headers=sent.headers, pieces=pieces)
-        refusal = replace(answer, data=json_object(b"".join(pieces)) or {})
+        refusal = replace(answer, data=json_object(_beginning(pieces, _REFUSAL)) or {})
         return GraphStream(status=sent.status, headers=sent.headers, pieces=iter(()), refusal=refusal)
+
+    def _refuse_changed(self, sent: HttpStream, asked: GraphRequest) -> None:
+        """Raise TransientError for a body that is coded or a part, though neither was asked for: it is not what Exchange sent."""
+        if sent.status == _PART or sent.headers.get("content-encoding", "identity").lower() != "identity":
+            raise TransientError(
+                f"{self._named(asked)}: the answer was changed on its way: it is a part, or coded (HTTP {sent.status})",
+                advice="See to the proxy between this machine and `graph`.",
+            )
 
     def _again(self, asked: GraphRequest, stream: GraphStream, turn: Turn, tries: int, *, renewed: bool) -> bool:
         """Whether the request is to be made again. Raises the refusal if it should be made in a later visit."""
@@ -215,3 +224,13 @@ class GraphClient:
 
     def _named(self, asked: GraphRequest) -> str:
         return f"{self.where}: {asked.what}"
+
+
+def _beginning(pieces: Iterator[bytes], most: int) -> bytes:
+    """Return a body, or, where it has more than ``most`` bytes, as much of it as has come by then."""
+    found = bytearray()
+    for piece in pieces:
+        found += piece
+        if len(found) > most:
+            break
+    return bytes(found)

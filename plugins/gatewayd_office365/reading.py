@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import AnswerLost, Failed, Gone, TooLarge
+from gatewayd import AnswerLost, AuthError, Failed, Gone, TooLarge
 from gatewayd_office365.delta import PROPERTIES, listed_of, objects_of
 from gatewayd_office365.graph import GraphRequest
 from gatewayd_office365.json_objects import text_of
@@ -29,14 +29,20 @@ _HEADER, _REST = 1 << 20, 1 << 17
 _ANY = 1 << 40
 #: After so many messages one after the other that were cut off, the connection is at fault and no message is.
 _CUT = 5
-_NOT_FOUND, _BAD, _FORBIDDEN = 404, 400, 403
+_NOT_FOUND, _BAD = 404, 400
 #: Statuses that are about one message.
 _OF_ONE = frozenset({_BAD, _NOT_FOUND, 405, 409, 410, 413, 422, 500})
 
 
 def is_gone(answer: GraphAnswer) -> bool:
     """Whether an answer says that there is no such message, or that its id can't be one."""
-    return (answer.status == _NOT_FOUND and answer.code in {"erroritemnotfound", ""}) or answer.code == "errorinvalididmalformed"
+    # A 404 without a code is a proxy's.
+    return (answer.status == _NOT_FOUND and answer.code == "erroritemnotfound") or answer.code == "errorinvalididmalformed"
+
+
+def _is_of_one(refusal: GraphAnswer) -> bool:
+    """Whether a refusal is about one message, and not about the mailbox."""
+    return refusal.status in _OF_ONE and not isinstance(refusal.error, AuthError)
 
 
 def looked_up(graph: GraphClient, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
@@ -81,10 +87,13 @@ def headers(graph: GraphClient, keys: Sequence[str]) -> Iterator[tuple[str, byte
         target = graph.path("messages", key, "$value")
         asked = GraphRequest(what="the headers of a message", target=target, accept="*/*", limit=_ANY)
         with graph.stream(asked) as stream:
-            if stream.refusal is None:
-                yield key, _head(stream.pieces)
-            elif stream.refusal.status not in _OF_ONE:
-                raise stream.refusal.error
+            refusal = stream.refusal
+            found = b"" if refusal else _head(stream.pieces)
+        if refusal is None:
+            # The request is over: whoever takes the headers may make others.
+            yield key, found
+        elif not _is_of_one(refusal):
+            raise refusal.error
 
 
 def _head(pieces: Iterator[bytes]) -> bytes:
@@ -129,6 +138,6 @@ def _fetched(graph: GraphClient, one: Listed, spool: Spool, *, urgent: bool) -> 
         return Failed(key=one.key, cause=error.sentences)
     if is_gone(refusal):
         return Gone(key=one.key)
-    if refusal.status in _OF_ONE:
+    if _is_of_one(refusal):
         return Failed(key=one.key, cause=refusal.error.sentences)
     raise refusal.error
