@@ -5,6 +5,7 @@ A server may send something else in place of a message, such as an error text: t
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from gatewayd.api.spool import Spool
     from gatewayd.api.values import Fetched
 
-__all__ = ["Batch", "cut", "fetch"]
+__all__ = ["Batch", "UnsizedMessages", "cut", "fetch"]
+
+#: Bytes that a message of unknown size counts as, and seconds that a batch of such messages takes about.
+_UNKNOWN, _TURN = 1 << 20, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +53,48 @@ class Batch:
         return isinstance(self.error, SpoolFailed) and len(self.asked) > 1
 
 
-def cut(waiting: Iterable[Waiting], *, messages: int, size: int) -> Iterator[Sequence[Waiting]]:
+class UnsizedMessages:
+    """Guesses how large messages are whose sizes a server does not list, and how many come in time, by those that came before."""
+
+    def __init__(self) -> None:
+        self._count, self._bytes, self._seconds = 0, 0, 0.0
+
+    @property
+    def size(self) -> int:
+        """How many bytes one is taken for: twice the mean, and at most 1 MiB, which the first ones count as."""
+        return min(_UNKNOWN, 2 * self._bytes // self._count) if self._count else _UNKNOWN
+
+    @property
+    def most(self) -> int:
+        """How many of them come in a few seconds, by when a visit may have to give way."""
+        return max(1, int(_TURN * self._count / self._seconds)) if self._seconds else sys.maxsize
+
+    def learn(self, batch: Batch, seconds: float) -> None:
+        """Take in a batch that took so many seconds. After an error all is unknown again: it may have been too large."""
+        unsized = {one.listed.key for one in batch.asked if one.listed.size is None}
+        sizes = [one.source.size for one in batch.came if isinstance(one, Came) and one.key in unsized]
+        if batch.error is not None:
+            self._count, self._bytes, self._seconds = 0, 0, 0.0
+        elif sizes:
+            self._count += len(sizes)
+            self._bytes += sum(sizes)
+            self._seconds += seconds
+
+
+def cut(
+    waiting: Iterable[Waiting], *, messages: int, size: int, unsized: UnsizedMessages | None = None
+) -> Iterator[Sequence[Waiting]]:
     """Cut waiting keys into batches of at most so many messages and bytes.
 
-    Bytes are those that the server lists; a message of unknown size counts as one MiB, and a larger one than ``size`` comes alone.
+    Bytes are those that the server lists, or else what ``unsized`` guesses; a larger message than ``size`` comes alone.
     """
+    guess = unsized or UnsizedMessages()
     batch: list[Waiting] = []
     has = 0
     for one in waiting:
-        more = one.listed.size if one.listed.size is not None else 1 << 20
-        if batch and (len(batch) >= messages or has + more > size):
+        listed = one.listed.size
+        more, most = (guess.size, min(messages, guess.most)) if listed is None else (listed, messages)
+        if batch and (len(batch) >= most or has + more > size):
             yield batch
             batch, has = [], 0
         batch.append(one)

@@ -8,6 +8,7 @@ is matched and filed; whoever waits for that thread renews the lease meanwhile.
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from gatewayd.api.sizes import Sizes
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.importing.backfilling import Backfiller
 from gatewayd.importing.context import VisitContext
-from gatewayd.importing.fetching import cut, fetch
+from gatewayd.importing.fetching import UnsizedMessages, cut, fetch
 from gatewayd.importing.folder_sync import FolderSync
 from gatewayd.importing.growth import grown
 from gatewayd.importing.mailboxes import claim
@@ -116,6 +117,7 @@ class _Visit:
         self._done = 0
         #: How many keys the last batch had, if the session broke before any of it came; else 0.
         self._in_vain = 0
+        self._unsized = UnsizedMessages()
         self._refreshed = False
 
     def run(self, *, claimed: bool, keep: bool) -> VisitReport:
@@ -274,7 +276,8 @@ class _Visit:
                 for fault in self._tools.matching.refresh(spec):
                     self._reporter.note(f"operator {spec.operator.name}: {fault}")
             self._refreshed = True
-            yield from cut(self._readmission.marked(waiting), messages=most, size=self._tools.limits.batch_bytes)
+            marked = self._readmission.marked(waiting)
+            yield from cut(marked, messages=most, size=self._tools.limits.batch_bytes, unsized=self._unsized)
 
     def _fetch(self, folder: str, session: Session, odd: list[Sizes], asked: Sequence[Waiting]) -> FetchedBatch:
         """Fetch one batch into a spool, and have it matched. Runs in the session's thread."""
@@ -284,8 +287,9 @@ class _Visit:
             odd.append(sizes)
             return sum(odd, self._store.sizes(self._account.name, folder)).are_estimates
 
-        spool = self._tools.instance.spool()
+        spool, began = self._tools.instance.spool(), time.monotonic()
         batch = fetch(session, folder, asked, spool, self._tools.limits.message_bytes, estimates=estimates)
+        self._unsized.learn(batch, time.monotonic() - began)
         try:
             return FetchedBatch(batch, self._tools.matching.begin(match_request(batch, self._context.specs, self._imports)))
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from gatewayd import (
     TransientError,
     Waiting,
 )
-from gatewayd.importing.fetching import cut, fetch
+from gatewayd.importing.fetching import Batch, UnsizedMessages, cut, fetch
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.batches import Answers, matched, waiting
@@ -50,6 +51,47 @@ def test_P8_batches_are_bounded_by_count_and_bytes_and_lose_nothing(sizes: list[
     # And no batch is smaller than it must be.
     for batch, following in pairwise(batches):
         assert len(batch) == messages or weight([*batch, following[0]]) > size
+
+
+def came_as(folder: Path, asked: Sequence[Waiting], sizes: Sequence[int], error: GatewaydError | None = None) -> Batch:
+    with Spool(folder / secrets.token_hex(8)) as spool:
+        came = [spool.put(one.listed.key, [b"x" * size]) for one, size in zip(asked, sizes, strict=False)]
+        return Batch(asked=asked, came=came, spool=spool, error=error)
+
+
+def test_P8_messages_of_unknown_size_are_guessed_by_those_that_came(tmp_path: Path) -> None:
+    guess = UnsizedMessages()
+    asked = [waiting(number, None) for number in range(1000)]
+
+    def lengths() -> list[int]:
+        return [len(batch) for batch in cut(asked, messages=200, size=16 * MIB, unsized=guess)]
+
+    assert set(lengths()) == {16, 8}, "nothing is known of them"
+    guess.learn(came_as(tmp_path, asked, [10_000] * 16), 0.016)
+    assert lengths() == [200] * 5
+    # As many as come within five seconds, so that a visit can give way.
+    guess.learn(came_as(tmp_path, asked, [10_000] * 16), 7.984)
+    assert set(lengths()) == {20}
+    # Large ones count as they are, and at most as much as at first.
+    guess = UnsizedMessages()
+    guess.learn(came_as(tmp_path, asked, [3 * MIB] * 16), 0.1)
+    assert set(lengths()) == {16, 8}
+
+
+def test_P8_after_an_error_the_sizes_are_unknown_again(tmp_path: Path) -> None:
+    guess = UnsizedMessages()
+    asked = [waiting(number, None) for number in range(100)]
+    guess.learn(came_as(tmp_path, asked, [100] * 16), 0.1)
+    assert guess.size == 200
+    guess.learn(came_as(tmp_path, asked, [100] * 3, TooLarge("all of them")), 0.1)
+    assert (guess.size, next(iter(cut(asked, messages=200, size=16 * MIB, unsized=guess)))) == (MIB, asked[:16])
+
+
+def test_sizes_that_are_listed_are_not_guessed(tmp_path: Path) -> None:
+    guess = UnsizedMessages()
+    asked = [waiting(number, 10) for number in range(100)]
+    guess.learn(came_as(tmp_path, asked, [10] * 16), 60.0)
+    assert [len(batch) for batch in cut(asked, messages=50, size=MIB, unsized=guess)] == [50, 50]
 
 
 @pytest.mark.parametrize("first", [None, TransientError("lost")])
