@@ -58,7 +58,17 @@ def house_for(folder: Path, graph: Graph, messages: int, imports: str = "") -> t
 
 
 def test_1000_messages_are_imported_once(graph: Graph, tmp_path: Path) -> None:
-    house, mailbox, sent = house_for(tmp_path, graph, 1_000)
+    imported_once(graph, tmp_path, 1_000)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_10000_messages_are_imported_once(graph: Graph, tmp_path: Path) -> None:
+    imported_once(graph, tmp_path, 10_000)
+
+
+def imported_once(graph: Graph, tmp_path: Path, messages: int) -> None:
+    house, mailbox, sent = house_for(tmp_path, graph, messages)
     (first,) = house.good("import", "main", "--json").rows
     assert (first["error"], first["problems"]) == (None, [])
     assert house.stored_digests() == sent
@@ -68,9 +78,9 @@ def test_1000_messages_are_imported_once(graph: Graph, tmp_path: Path) -> None:
     # Without a token it is one more.
     assert len(graph.log.requests) == asked + 2
     assert mailbox.initial_deltas == 1
-    assert len(graph.log.find("$value")) == 1_000
+    assert len(graph.log.find("$value")) == messages
     (folder,) = house.good("audit", "main", "--json").rows
-    assert folder["states"] == {"filed": 1_000}
+    assert folder["states"] == {"filed": messages}
     assert folder["proven"]
 
 
