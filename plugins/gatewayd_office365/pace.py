@@ -28,6 +28,8 @@ PATIENCE = 10.0
 _QUEUE = 120.0
 #: Seconds to wait if Microsoft does not say how long: doubled each time, and spread.
 _BACK_OFF, _LONGEST = 1.0, 600.0
+#: No answer keeps an app off for more seconds: it may be a proxy's.
+_LONGEST_ASKED = 3600.0
 #: More doublings than lead to ``_LONGEST``.
 _DOUBLINGS = 20
 
@@ -104,15 +106,15 @@ class Pace:
     def put_off(self, turn: Turn, *, throttled: bool, retry_after: float | None) -> float:
         """Let the app begin no request for ``retry_after`` seconds, which is returned.
 
-        Where Microsoft does not say how long: longer each time, and, unless the app is ``throttled``, for this mailbox alone: the
-        fault may be its own. ``throttled`` halves the bound over all mailboxes, once for all requests of the same moment.
+        Unless the app is ``throttled``, for this mailbox alone: the fault may be its own, and must not delay others. Where Microsoft
+        does not say how long: longer each time. ``throttled`` halves the bound over all mailboxes, once for all requests of the same moment.
         """
         now = time.monotonic()
         with self._changed:
             if throttled and turn.began > self._halved_at:
                 self._bound, self._halved_at = max(1.0, self._bound / 2), now
-            whose = "" if throttled or retry_after is not None else turn.mailbox
-            wait = self._back_off(whose, turn.began, now) if retry_after is None else retry_after
+            whose = "" if throttled else turn.mailbox
+            wait = self._back_off(whose, turn.began, now) if retry_after is None else min(retry_after, _LONGEST_ASKED)
             self._not_before[whose] = max(self._not_before.get(whose, 0.0), now + wait)
             return self._not_before[whose] - now
 

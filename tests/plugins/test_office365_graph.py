@@ -77,7 +77,19 @@ def test_no_request_comes_before_the_time_that_Microsoft_gives(graph: Graph, sta
     assert inbox(one).is_good
     assert inbox(other).is_good
     assert graph.log.find(INBOX, status=status)
-    assert graph.log.too_early(of_client=True, slack=0.0) == []
+    assert graph.log.too_early(of_client=status == 429, slack=0.0) == []
+
+
+def test_P4_a_mailbox_that_is_to_be_left_alone_for_long_keeps_no_other_of_its_app_waiting(graph: Graph) -> None:
+    graph.fail(INBOX, status=503, code="MailboxInfoStale", Retry_After="86400")
+    one, other = client(graph), client(graph)
+    with pytest.raises(TransientError) as caught:
+        inbox(one)
+    # It is asked again within the hour.
+    assert 3_000 < (caught.value.retry_after or 0) <= 3_600
+    with pytest.raises(TransientError, match="left alone"):
+        inbox(one)
+    assert inbox(other).is_good
 
 
 def test_other_apps_are_not_delayed(graph: Graph) -> None:
