@@ -106,8 +106,9 @@ class Pace:
     def put_off(self, turn: Turn, *, throttled: bool, retry_after: float | None) -> float:
         """Let the app begin no request for ``retry_after`` seconds, which is returned.
 
-        Unless the app is ``throttled``, for this mailbox alone: the fault may be its own, and must not delay others. Where Microsoft
-        does not say how long: longer each time. ``throttled`` halves the bound over all mailboxes, once for all requests of the same moment.
+        Unless the app is ``throttled``, for this mailbox alone: the fault may be its own, and must not delay others.
+        Where Microsoft does not say how long: longer each time. ``throttled`` halves the bound over all mailboxes, once for all
+        requests of the same moment.
         """
         now = time.monotonic()
         with self._changed:
