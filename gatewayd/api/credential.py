@@ -130,7 +130,7 @@ class TokenSource:
             if refused and slot.text == refused:
                 slot.throw_away()
             if not slot.text or time.monotonic() >= slot.renew_at:
-                self._renew(slot, whose, resource)
+                self._renew(slot, whose, resource, refused)
             return slot.text
         finally:
             slot.lock.release()
@@ -139,10 +139,10 @@ class TokenSource:
         """See ``Credential.advice``."""
         return self._credential.advice(protocol)
 
-    def _renew(self, slot: _Slot, user: str, resource: str) -> None:
+    def _renew(self, slot: _Slot, user: str, resource: str, refused: str) -> None:
         began = time.monotonic()
         if slot.error and began < slot.error_until and slot.error_of == self._fingerprint():
-            if slot.usable(began):
+            if slot.usable(began) and slot.text != refused:
                 return
             raise _again(slot.error, slot.error_until - began)
         try:
@@ -152,10 +152,11 @@ class TokenSource:
             wait = max(error.retry_after or 0.0, _FAILED) if isinstance(error, TransientError) else _REFUSED
             slot.error, slot.error_of = error.alone(), self._fingerprint()
             slot.error_until = now + min(wait, _LONGEST)
-            if later and slot.usable(now):
+            if not later or not slot.usable(now):
+                slot.text = ""
+            elif slot.text != refused:
                 # The authority is away, and the token lasts still.
                 return
-            slot.text = ""
             raise
         slot.error = None
         slot.text, slot.ends_at = found.text, began + found.lasts
@@ -205,10 +206,13 @@ class _Slot:
     error_of: bytes = b""
 
     def throw_away(self) -> None:
-        """Forget a token that a server has refused, unless that was done just now: then it is not the token that is at fault."""
+        """Have a token renewed that a server has refused, unless that was done just now: then it is not the token that is at fault.
+
+        It is kept until there is another one: it may be that one mailbox that refuses it, and no other.
+        """
         now = time.monotonic()
         if now - self.thrown_away_at >= _AT_ONCE:
-            self.text, self.thrown_away_at = "", now
+            self.renew_at, self.thrown_away_at = now, now
 
     def usable(self, now: float) -> bool:
         """Whether there is a token that has not ended."""

@@ -116,6 +116,17 @@ def test_a_refused_token_is_thrown_away_once(authority: Authority) -> None:
     assert len(authority.asked) == 2
 
 
+def test_P4_a_mailbox_that_refuses_the_token_takes_it_from_no_other_while_the_authority_is_away(authority: Authority) -> None:
+    app = source(authority, App)
+    token = app.token("ann")
+    authority.errors = [TransientError("away", retry_after=600)]
+    for _ in range(2):
+        with pytest.raises(TransientError, match="away"):
+            app.token("ann", refused=token)
+    assert app.token("bob") == token
+    assert len(authority.asked) == 2
+
+
 def everybody_again(ask: Sequence[TokenSource], refused: str) -> set[str]:
     with ThreadPoolExecutor(len(ask)) as pool:
         return set(pool.map(lambda one: one.token("ann", refused=refused), ask))
