@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from gatewayd.testing.contracts.forwarder import ForwarderContract, make_parcel
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.servers.proxy import FaultProxy
 from gatewayd_office365.forwarder import SendingNote
+from tests.patience import AT_ONCE
 from tests.plugins.graph_goal import GraphGoal, Outbox, head
 from tests.plugins.graph_site import secret_file
 from tests.unit.testing.graph.graph_client import until
@@ -317,6 +319,40 @@ def test_P7_a_mail_that_exchange_does_not_take_now_waits_alone(outbox: Outbox, g
     assert [first.recipients[0].state, second.recipients[0].state] == ["waiting", "delivered"]
     assert first.retry_after == 0
     assert "Exchange is not available (ServiceUnavailable" in first.recipients[0].words
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(503, "waiting"), (404, "waiting"), (429, "waiting"), (400, "refused"), (200, "waiting")]
+)
+def test_P7_an_upload_that_fails_leaves_no_draft_and_no_half_a_mail(
+    outbox: Outbox, goal: GraphGoal, status: int, state: str
+) -> None:
+    """An upload that ends with 200 has not ended."""
+    goal.graph.fail("PUT /upload/", status=status, code="ErrorOfUpload", after=1, Retry_After="7", done=status == 200)
+    parcel = large(5_000_000)
+    (receipt,) = outbox.deliver(parcel)
+    assert receipt.recipients[0].state == state
+    if status != 200:
+        assert f"a file is refused (HTTP {status})" in receipt.recipients[0].words
+    assert receipt.retry_after == (7 if state == "waiting" and status != 200 else None)
+    assert not goal.mailbox.messages("drafts")
+    assert not goal.copies
+    outbox.notes.clear()
+    assert outbox.words(parcel)[0] == "delivered"
+
+
+def test_P7_an_upload_is_broken_off_at_once(outbox: Outbox, goal: GraphGoal) -> None:
+    """And the one of the next try is whole."""
+    goal.graph.fail("PUT /upload/", "stall", after=1)
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(outbox.deliver, large(5_000_000))
+        until(lambda: len([one for one in goal.graph.log.find("PUT /upload/") if not one.ended]) == 1)
+        outbox.kill()
+        with pytest.raises(TransientError):
+            waits.result(AT_ONCE)
+    outbox.finish([large(5_000_000)])
+    assert len(goal.copies) == 1
+    assert not goal.mailbox.messages("drafts")
 
 
 def test_P7_what_can_not_be_looked_for_is_not_given_up(outbox: Outbox, goal: GraphGoal) -> None:
