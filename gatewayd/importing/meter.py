@@ -37,6 +37,8 @@ class Meter:
         """``quota`` is what the account's visits may take together in a day; None is no limit. See ``VisitTools.gives_way``."""
         self._gives_way = gives_way
         self.gave_way = False
+        #: The visit has reached a limit: what it did not come to is left.
+        self.is_full = False
         self._limits = limits
         self._quota = quota
         self._began = time.monotonic()
@@ -69,16 +71,17 @@ class Meter:
         if self._quota:
             self._quota.check()
             self._quota.take(messages=new)
+        full = self._full()
         if self._listed >= self._limits.visit_messages:
-            raise ListingFull(
-                f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
-            )
-        if full := self._full():
+            full = f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
+        if full:
+            self.is_full = True
             raise ListingFull(full)
 
     def check(self) -> None:
         """Raise VisitFull if the visit has reached a limit, TransientError if the day's quota is used up."""
         if full := self._full():
+            self.is_full = True
             raise VisitFull(full)
         if self._quota:
             self._quota.check()

@@ -54,6 +54,8 @@ class VisitReport:
     problems: tuple[str, ...] = ()
     #: What a person should know and stopped nothing, such as a faulty row of a directory.
     notes: tuple[str, ...] = ()
+    #: The folders were listed whole and compared with the ledger, as the task asked, and no limit cut that short.
+    compared: bool = False
     #: It ended early because other accounts waited for its room: the next visit goes on.
     gave_way: bool = False
     #: What ended the visit early; what was filed by then is filed.

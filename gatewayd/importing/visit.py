@@ -144,7 +144,8 @@ class _Visit:
         finally:
             for text in self._sessions.close() if kept is None else ():
                 reporter.problem(text)
-        return replace(reporter.report, session=kept, gave_way=self._meter.gave_way)
+        compared = self._task.compare and not self._meter.is_full
+        return replace(reporter.report, session=kept, gave_way=self._meter.gave_way, compared=compared)
 
     def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)

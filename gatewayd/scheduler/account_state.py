@@ -122,7 +122,7 @@ class AccountState:
             self.mail_at = max(filter(None, (self.mail_at, told.mail_at)), default=None)
             self.compared_at = max(filter(None, (self.compared_at, told.compared_at)), default=None)
 
-    def visited(self, report: VisitReport, *, compared: bool, deps: Dependencies) -> float:
+    def visited(self, report: VisitReport, *, deps: Dependencies) -> float:
         """Take in the report of a visit; return in how many seconds the next visit is due."""
         if report.tally.filed:
             self.mail_at = datetime.now(UTC)
@@ -139,7 +139,7 @@ class AccountState:
         self.doubtful = bool(report.unproven)
         if not self.doubtful:
             self.checked_at = now_utc
-        if compared:
+        if report.compared:
             self.compared_at = now_utc
         self.error, self.advice = joined(report.problems), ""
         self.condition = "watching" if self.watched else "polling"

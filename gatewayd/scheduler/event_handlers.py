@@ -141,7 +141,7 @@ class EventHandlers:
             return
         state.watched = done.watched
         state.empty = state.empty + 1 if run.on_news and not done.report.listed else 0
-        wait = state.visited(done.report, compared=run.task.compare, deps=self._deps)
+        wait = state.visited(done.report, deps=self._deps)
         if run.task.compare and done.report.error is None:
             state.compare_at = now + compare_in(state.compared_at, datetime.now(UTC), jitter=random.random())  # noqa: S311  a wait is no secret
         state.overdue = now >= state.compare_at

@@ -111,6 +111,23 @@ def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_
             assert full in [note for one in reports for note in one.notes]
 
 
+@pytest.mark.parametrize("limits", [{"visit_bytes": 350}, {"visit_messages": 2}])
+def test_P1_a_comparison_that_a_limit_cuts_short_does_not_count_as_one(tmp_path: Path, limits: dict[str, int]) -> None:
+    transport = Wordy(account="main", page_size=1)
+    for number in range(1, 7):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        assert (gateway.visit().compared, gateway.visit(compare=True).compared) == (False, True)
+        for number in range(7, 11):
+            transport.deliver(make_raw(number))
+        gateway.limits = limited(batch_messages=3, **limits)
+        cut = gateway.visit(compare=True)
+        assert (cut.error, cut.compared) == (None, False)
+        gateway.limits = limited()
+        assert gateway.visit(compare=True).compared
+
+
 def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
     class Talkative(FakeSession):
         said = 0
