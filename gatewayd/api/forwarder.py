@@ -129,6 +129,13 @@ class Courier(ABC):
         del notice
         raise PermanentError(f"{type(self).__name__} brings no notices", advice="Name another `kind` in `notify`.")
 
+    def problems(self) -> Sequence[str]:
+        """Return what would keep mail from being sent, such as a permission that is missing; it changes nothing there.
+
+        Called by `check --online`. By default all is well once the connection is open. Raises TransientError or AuthError.
+        """
+        return ()
+
     @abstractmethod
     def abort(self) -> None:
         """Break the connection, so that a waiting step ends at once. Called from any thread; never raises."""

@@ -74,8 +74,8 @@ def _imports(app: App, account: AccountConfig) -> Sequence[str]:
 
 
 def _sends(app: App, account: AccountConfig) -> Sequence[str]:
-    with app.courier(account):
-        return ()
+    with app.courier(account) as courier:
+        return courier.problems()
 
 
 def _connects(app: App, kind: str, options: Forwarder.Options, name: str) -> Sequence[str]:

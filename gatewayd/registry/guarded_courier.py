@@ -56,6 +56,13 @@ class _Guarded(Courier):
         except Wrong as wrong:
             raise PluginError(f"{self._who} is at fault, `notify`: {wrong}", advice="Mend the plugin.") from None
 
+    def problems(self) -> Sequence[str]:
+        found: object = self._inner.problems()
+        try:
+            return checks.texts(found)
+        except Wrong as wrong:
+            raise PluginError(f"{self._who} is at fault, `problems`: {wrong}", advice="Mend the plugin.") from None
+
     def abort(self) -> None:
         self._inner.abort()
 

@@ -24,6 +24,7 @@ from gatewayd_office365.graph import GraphClient
 from gatewayd_office365.json_objects import json_object, text_of
 from gatewayd_office365.options import Office365Options
 from gatewayd_office365.outgoing_mail import OutgoingMail, PutOff, people
+from gatewayd_office365.problems import sending_problems
 from gatewayd_office365.reading import is_gone
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class Office365Courier(Courier):
             self._drafts.delete(draft)
             raise answer.told
         return []
+
+    def problems(self) -> Sequence[str]:
+        """See ``Courier.problems``: the permissions, as far as the token shows them, and the mailbox."""
+        return sending_problems(self._graph)
 
     def abort(self) -> None:
         """See ``Courier``."""

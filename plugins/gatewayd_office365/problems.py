@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd_office365.folders import FolderFinder
     from gatewayd_office365.graph import GraphClient
 
-__all__ = ["problems", "roles_of"]
+__all__ = ["problems", "roles_of", "sending_problems"]
 
 
 def problems(graph: GraphClient, finder: FolderFinder, folders: Sequence[str], action: Action | None) -> list[str]:
@@ -38,6 +38,20 @@ def problems(graph: GraphClient, finder: FolderFinder, folders: Sequence[str], a
             "registrations, your app, API permissions, or by RBAC for Applications in Exchange, which no token shows"
         )
     return found
+
+
+def sending_problems(graph: GraphClient) -> list[str]:
+    """See ``Courier.problems``."""
+    roles = roles_of(graph.token())
+    # Without roles it may be allowed in Exchange.
+    lacks = [one for one in ("Mail.ReadWrite", "Mail.Send") if roles and one not in roles]
+    if lacks:
+        told = f"to send needs the permission {' and '.join(lacks)}, and the access token has {', '.join(roles)}"
+        where = "in the Microsoft Entra admin center, App registrations, your app, API permissions"
+        return [f"{told}: grant it {where}, or by RBAC for Applications in Exchange, which no token shows"]
+    target = graph.path("mailFolders", "drafts", query="$select=id")
+    answer = graph.request(GraphRequest(what="the folder of drafts", target=target))
+    return [] if answer.is_good else [answer.error.sentences]
 
 
 def _missing(finder: FolderFinder, folders: Sequence[str]) -> Iterator[str]:

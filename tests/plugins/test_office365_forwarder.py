@@ -384,6 +384,26 @@ def test_an_app_that_may_not_send_is_at_fault_itself(goal: GraphGoal, outbox: Ou
     assert outbox.words(make_parcel(1))[0] == "delivered"
 
 
+def test_what_keeps_mail_from_being_sent_is_told_before(goal: GraphGoal) -> None:
+    app = goal.graph.add_app(secret="t" * 40)
+    named = {"client": app.client, "secret": secret_file(goal.graph.folder, app.secret)}
+
+    def problems(**changed: object) -> list[str]:
+        with closing(goal.forwarder(**changed).open()) as courier:
+            return [*courier.problems()]
+
+    assert problems() == []
+    app.roles = {"Mail.Read"}
+    (told,) = problems(**named)
+    assert told.startswith(
+        "to send needs the permission Mail.ReadWrite and Mail.Send, and the access token has Mail.Read: grant it in"
+    )
+    goal.mailbox.is_licensed = False
+    (told,) = problems()
+    assert "the user has no mailbox in Exchange Online (MailboxNotEnabledForRESTAPI" in told
+    assert not goal.copies
+
+
 # --- notices ----------------------------------------------------------------------------------------------------------
 
 

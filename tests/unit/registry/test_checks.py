@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -484,3 +484,33 @@ def test_a_wrong_finding_is_the_matchers_fault_on_that_mail_alone(cls: type, fie
 
 def test_all_that_a_plugin_can_give_is_public() -> None:
     assert {cls.__name__ for cls in SHAPES} <= set(vars(gatewayd)["__all__"])
+
+
+def test_what_a_courier_says_is_wrong_is_a_list_of_texts() -> None:
+    class Odd(Courier):
+        found: ClassVar[object] = ["no permission"]
+
+        def deliver(self, parcels: Any) -> Iterator[Receipt]:
+            raise NotImplementedError
+
+        def problems(self) -> Any:
+            return self.found
+
+        def abort(self) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    class Forwarder(FakeForwarder):
+        def open(self) -> Courier:
+            return Odd()
+
+    courier = open_courier(Forwarder(FakeForwarder.Options(), name="out"))
+    assert [*courier.problems()] == ["no permission"]
+    for wrong in ([7], "text", None):
+        Odd.found = wrong
+        with pytest.raises(PluginError, match="the forwarder fake of out is at fault, `problems`: "):
+            courier.problems()
+    plain = open_courier(FakeForwarder.on({})(FakeForwarder.Options(), name="out"))
+    assert [*plain.problems()] == []
