@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from gatewayd.runtime import lazy_imports
 
-# It needs trustme, which the contracts beside it do not.
+# It needs cryptography, which the contracts beside it do not.
 __getattr__, __dir__, __all__ = lazy_imports.attributes(__name__, __file__)

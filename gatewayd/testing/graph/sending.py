@@ -15,7 +15,7 @@ from gatewayd.testing.graph.json_mail import apply, new_mime
 from gatewayd.testing.graph.odata import ODataError, answered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gatewayd.testing.graph.calls import GraphCall
     from gatewayd.testing.graph.exchange_items import ExchangeMessage
@@ -48,6 +48,7 @@ class PostOffice:
     #: By addresses in lower case.
     mailboxes: Mapping[str, ExchangeMailbox]
     delivered: list[DeliveredCopy] = field(default_factory=list)
+    on_delivered: Callable[[DeliveredCopy], object] = lambda _copy: None
 
     def deliver(self, sender: ExchangeMailbox, message: ExchangeMessage, mime: bytes, recipients: list[str]) -> None:
         """Deliver one copy to each recipient."""
@@ -56,6 +57,7 @@ class PostOffice:
                 sender=sender.address, recipient=recipient, mime=mime, message_id=message.immutable_id, time=time.monotonic()
             )
             self.delivered.append(copy)
+            self.on_delivered(copy)
             mailbox = self.mailboxes.get(recipient.lower())
             if mailbox is not None:
                 mailbox.deliver(mime)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from functools import cache
 from pathlib import Path
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import TYPE_CHECKING
 
-import trustme
-
 from gatewayd.testing.graph.apps import EntraApp, EntraTenant
+from gatewayd.testing.graph.certificates import server_certificate
 from gatewayd.testing.graph.faults import RequestFault
 from gatewayd.testing.graph.mailboxes import ExchangeMailbox
 from gatewayd.testing.graph.service import GraphService
@@ -51,7 +48,7 @@ class Graph:
         self.app = self.add_app(secret="q~.8&+" + secrets.token_urlsafe(24))
 
     def __enter__(self) -> Self:
-        ca, context = _certificates()
+        ca, context = server_certificate(self.host)
         self.ca_file.write_bytes(ca)
         self._listener = HttpsListener(context, self._service.serve).__enter__()
         # Its address has another host, for uploads and for links that lead astray.
@@ -75,6 +72,15 @@ class Graph:
     @on_request.setter
     def on_request(self, call: Callable[[LoggedRequest], object]) -> None:
         self._service.on_request = call
+
+    @property
+    def on_delivered(self) -> Callable[[DeliveredCopy], object]:
+        """What is called with each copy of mail that is delivered, before its sender has an answer, in a thread of the server."""
+        return self._service.post.on_delivered
+
+    @on_delivered.setter
+    def on_delivered(self, call: Callable[[DeliveredCopy], object]) -> None:
+        self._service.post.on_delivered = call
 
     # --- addresses --------------------------------------------------------------------------------------------------
 
@@ -167,12 +173,3 @@ class Graph:
         """Break every connection; new ones are taken."""
         self._listener.break_connections()
         self._elsewhere.break_connections()
-
-
-@cache
-def _certificates() -> tuple[bytes, SSLContext]:
-    """Return the certificate of a CA, and the TLS context of both hosts. All stand-ins of a process share them."""
-    authority = trustme.CA()
-    context = SSLContext(PROTOCOL_TLS_SERVER)
-    authority.issue_cert(Graph.host, "127.0.0.1").configure_cert(context)
-    return authority.cert_pem.bytes(), context

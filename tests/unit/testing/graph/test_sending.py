@@ -53,6 +53,13 @@ def test_mime_is_sent_to_all_recipients_and_a_copy_is_kept(client: Client) -> No
     assert client.mime(sent["id"]).body == mime
 
 
+def test_each_copy_is_told_before_its_sender_has_an_answer(client: Client) -> None:
+    told: list[tuple[str, int]] = []
+    client.graph.on_delivered = lambda copy: told.append((copy.recipient, client.graph.log.requests[-1].status))
+    _send(client, mail(1, To="a@x.example", Cc="b@x.example"))
+    assert told == [("a@x.example", 0), ("b@x.example", 0)]
+
+
 def test_mail_for_a_mailbox_arrives_there(graph: Graph, client: Client) -> None:
     friend = graph.add_mailbox("Friend@acme.example")
     _send(client, mail(1, To="FRIEND@acme.example"))
