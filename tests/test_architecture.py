@@ -23,6 +23,9 @@ PLUGINS = ROOT / "plugins"
 #: The names that authors of plugins import. Type checkers see the stub alone, which can't have ``__all__`` too.
 PUBLIC: list[str] = vars(gatewayd)["__all__"]
 
+#: What a plugin may import beside: the demo runs the stand-in for Microsoft, which is public for tests of plugins.
+MORE = {"gatewayd_demo": "gatewayd.testing.graph"}
+
 #: Who alone may import a library: plugins, and rooms or modules of the kernel.
 OWNERS = {
     "imap_tools": {"gatewayd_imap"},
@@ -162,7 +165,9 @@ def test_plugins_import_only_the_public_names_and_never_each_other() -> None:
         for line, module, name in _imports(path):
             if module.startswith("gatewayd_") and module.split(".")[0] != _room(path):
                 wrong.append(f"{_where(path, line)}: {_room(path)} may not import {module}")
-            if module.startswith("gatewayd.") or (module == "gatewayd" and name not in PUBLIC):
+            if (module.startswith("gatewayd.") and module != MORE.get(_room(path))) or (
+                module == "gatewayd" and name not in PUBLIC
+            ):
                 wrong.append(f"{_where(path, line)}: {module}.{name} is not public")
     assert not wrong, "\n".join(wrong)
 

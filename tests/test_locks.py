@@ -100,13 +100,23 @@ def test_every_install_of_a_lock_is_of_the_lock_as_it_is() -> None:
 
 def test_the_contracts_need_nothing_that_the_extra_testing_does_not_bring() -> None:
     """An author of a plugin installs gatewayd[testing], and nothing else that our own tests need."""
+    modules = ["gatewayd.testing", *(f"gatewayd.testing.contracts.{path.stem}" for path in sorted(TESTING.glob("contracts/*.py")))]
+    _import_with(["testing"], modules)
+
+
+def test_the_demo_needs_nothing_that_the_extra_demo_does_not_bring() -> None:
+    """Its stand-in for Microsoft is one of tests, and tests have more."""
+    _import_with(["demo"], [f"gatewayd_demo.{path.stem}" for path in sorted((ROOT / "plugins/gatewayd_demo").glob("*.py"))])
+
+
+def _import_with(extras: Iterable[str], modules: Iterable[str]) -> None:
+    """Import modules where there is nothing but what the project and some of its extras need."""
     (name,) = [name for name in lock.LOCKS if "test" in lock.LOCKS[name]]
     locked = locks.read(ROOT / name)
-    brought = locks.reached(locked, requirements(["testing"]), locks.PYTHONS[0])
+    brought = locks.reached(locked, requirements(extras), locks.PYTHONS[0])
     others = {one.name for one in locked} - brought
     assert {"mypy", "trustme", "hypothesis"} <= others
     away = [module for module, by in packages_distributions().items() if {canonicalize_name(one) for one in by} <= others]
-    modules = ["gatewayd.testing", *(f"gatewayd.testing.contracts.{path.stem}" for path in sorted(TESTING.glob("contracts/*.py")))]
     code = f"import sys; sys.modules.update(dict.fromkeys({away!r})); import {', '.join(modules)}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

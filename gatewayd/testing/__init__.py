@@ -3,10 +3,10 @@
 import pkgutil
 import sys
 
-if "pytest" in sys.modules:
+if pytest := sys.modules.get("pytest"):
     # Before they are imported: a failing assert in a contract shows its values, as in a test of the author's own.
     # A package's name covers its modules, too.
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
+    pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from gatewayd.testing.fakes import (
     Asked,

@@ -1,4 +1,4 @@
-"""Shared by the demo's servers: print the port, and end when the parent process ends."""
+"""Shared by the demo's child processes: print a number, and end when the parent process ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncio import Server
 
-__all__ = ["password", "serve"]
+__all__ = ["hold", "password", "serve"]
 
 
 def password(path: str) -> str:
@@ -18,11 +18,21 @@ def password(path: str) -> str:
     return Path(path).read_text(encoding="utf-8").strip()
 
 
+def hold(number: int) -> None:
+    """Print a number and wait until standard input ends, which it does whatever way the parent ends."""
+    _tell(number)
+    sys.stdin.read()
+
+
 async def serve(server: Server) -> None:
-    """Print the server's port and serve until standard input ends, which it does whatever way the parent ends."""
+    """Print the server's port and serve until standard input ends, as in ``hold``."""
     async with server:
-        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-        sys.stdout.flush()
+        _tell(server.sockets[0].getsockname()[1])
         stdin = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
         await stdin.read()
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()

@@ -9,7 +9,7 @@ __all__ = ["Demo"]
 
 
 class Demo(Command):
-    """Show the main job on this machine: two mail servers, two tour operators, and mail that keeps coming."""
+    """Show the main job on this machine: three mailboxes, two tour operators, and mail that keeps coming."""
 
     kind = "demo"
     Options = DemoOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from gatewayd_demo.child import hold
+
 __all__ = ["main"]
 
 _GRACE = 10.0
@@ -14,9 +16,7 @@ def main(folder: str) -> None:
     """Run ``gatewayd run`` and print its process id; end it when standard input ends, whatever way the parent ended."""
     command = [sys.executable, "-m", "gatewayd", "--config", folder, "run"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as daemon:  # noqa: S603  our own command
-        sys.stdout.write(f"{daemon.pid}\n")
-        sys.stdout.flush()
-        sys.stdin.read()
+        hold(daemon.pid)
         daemon.terminate()
         try:
             daemon.wait(_GRACE)

@@ -65,6 +65,7 @@ class SentLine(TypedDict):
 
     id: int
     mail: int
+    account: str
     recipients: list[Receiving]
     subject: str
     cause: str

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["ANSWER", "ANSWERED", "FORWARDED", "IRINA", "MAILS", "OUT", "REPLY", "RESERVATIONS", "Arriving"]
+__all__ = ["ADDRESSES", "ANSWER", "ANSWERED", "FORWARDED", "IRINA", "MAILS", "OUT", "REPLY", "RESERVATIONS", "SALES", "Arriving"]
 
-#: The demo's accounts: two to import from, one to send from.
+#: The demo's accounts: two to import from, one to send from, and one for both.
 RESERVATIONS = "reservations"
 IRINA = "irina"
 OUT = "acme-out"
+SALES = "sales"
+#: The addresses of the mailboxes, by account.
+ADDRESSES = {RESERVATIONS: "reservations@acme.example", IRINA: "irina@acme.example", SALES: "sales@acme.example"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class Arriving:
         message["Message-ID"] = self.message_id(number)
         message["Date"] = format_datetime(date)
         message["From"] = self.sender
-        message["To"] = "Irina Mari <irina@acme.example>" if self.account == IRINA else "Reservations <reservations@acme.example>"
+        message["To"] = ADDRESSES[self.account]
         message["Subject"] = self.subject
         if answering:
             message["In-Reply-To"] = message["References"] = answering
@@ -94,6 +97,14 @@ MAILS: tuple[Arriving, ...] = (
         links={"acme": _of("supplier S1", "reservation R5001"), "globetrot": _NOBODY},
     ),
     Arriving(
+        name="madeira-quote",
+        account=SALES,
+        sender="José Duarte <jose@clube-atlantico.example>",
+        subject="Pedido de orçamento: Madeira em outubro",
+        text="Bom dia,\n\npodem enviar um orçamento para 24 pessoas, sete noites no Funchal?\n\nJosé Duarte\n",
+        links={"acme": _of("person P2", "customer C2")},
+    ),
+    Arriving(
         name="prague-insurance",
         sender="Karel Novák <karel.novak@posta.example>",
         subject="Zájezd 8001: dotaz na pojištění",
@@ -123,6 +134,14 @@ MAILS: tuple[Arriving, ...] = (
         rivals={"acme": _of("reservation R4713B", "reservation R4713O")},
     ),
     Arriving(
+        name="upgrade-4712",
+        account=SALES,
+        sender="Greta Lindqvist <greta.lindqvist@resor.example>",
+        subject="Bokning 4712: går det att uppgradera?",
+        text="Hej,\n\när det möjligt att få havsutsikt? Vi betalar gärna mellanskillnaden.\n\nGreta Lindqvist\n",
+        links={"acme": _of("reservation R4712")},
+    ),
+    Arriving(
         name="voucher-6100",
         sender="Harbour Tours <desk@harbour-tours.example>",
         subject="Voucher 6100 accepted",
@@ -135,6 +154,14 @@ MAILS: tuple[Arriving, ...] = (
         subject="Κράτηση 8002: ώρες πλοίου",
         text="Καλημέρα,\n\nτο πλοίο φεύγει στις 17:30 αντί για τις 16:00. Παρακαλώ ενημερώστε τους πελάτες.\n\nΕλένη\n",
         links={"acme": _NOBODY, "globetrot": _of("reservation G8002")},
+    ),
+    Arriving(
+        name="honeymoon",
+        account=SALES,
+        sender="Lena & Paul <lena.und.paul@post.example>",
+        subject="Hochzeitsreise nach Sizilien",
+        text="Hallo,\n\nwas würde eine Woche Sizilien im September für zwei kosten?\n\nLena und Paul\n",
+        links={"acme": _NOBODY},
     ),
     Arriving(
         name="anna-to-irina",
@@ -171,8 +198,8 @@ MAILS: tuple[Arriving, ...] = (
     ),
 )
 
-#: The message that the demo's rule sends on to the duty manager.
-FORWARDED = "hotel-confirmation"
+#: The messages that the rules send on, by the account through which they go: to the duty manager, and to who looks after bookings.
+FORWARDED = {OUT: "hotel-confirmation", SALES: "upgrade-4712"}
 #: The message that is answered from the desk, with what, and what comes back: nobody's known address, and no number.
 ANSWERED = "rome-rooms"
 REPLY = "Guten Tag Frau Berger,\n\ndie beiden Zimmer sind gebucht.\n\nIhr Team von Acme Tours\n"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd_demo import world
 from gatewayd_demo.gateway import SENDER, Gateway, missing
-from gatewayd_demo.mails import ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS
-from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Pop3Server
+from gatewayd_demo.mails import ADDRESSES, ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS, SALES
+from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Office365Server, Pop3Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ __all__ = ["ACCOUNTS", "DemoRun"]
 #: Seconds that a daemon has for what it has to do, and between two looks at what went out.
 _PATIENCE, _NAP = 30.0, 0.1
 #: What is imported from.
-ACCOUNTS = (RESERVATIONS, IRINA)
+ACCOUNTS = (RESERVATIONS, IRINA, SALES)
 
 
 class DemoRun:
@@ -41,19 +41,27 @@ class DemoRun:
         self.filings: Sequence[Filing] = ()
         self.sent: Sequence[SentLine] = ()
         self._replies = 0
+        self._mailboxes: dict[str, ImapServer | Pop3Server | Office365Server]
+        self._senders: dict[str, DemoSmtpServer | Office365Server]
+        self._start(folder, stack)
+        # Rules fire for new mail. What a mailbox holds when it is first looked at is none.
+        self.gateway.collect(ACCOUNTS)
+
+    def _start(self, folder: Path, stack: ExitStack) -> None:
+        """Start all servers, and write the files of their accounts."""
         imap = ImapServer(folder / "imap-server.log", RESERVATIONS, world.password_file(folder, RESERVATIONS))
         pop3 = Pop3Server(
             folder / "pop3-server.log", IRINA, world.password_file(folder, IRINA), folder=folder / "mailboxes" / IRINA
         )
-        self._mailboxes: dict[str, ImapServer | Pop3Server] = {
-            RESERVATIONS: stack.enter_context(imap),
-            IRINA: stack.enter_context(pop3),
-        }
-        self._outside = stack.enter_context(DemoSmtpServer(folder / "smtp-server.log", folder / "outside"))
-        ports = {name: server.port for name, server in self._mailboxes.items()}
-        world.write_accounts(folder, {**ports, OUT: self._outside.port})
-        # Rules fire for new mail. What a mailbox holds when it is first looked at is none.
-        self.gateway.collect(ACCOUNTS)
+        secret = world.password_file(folder, SALES)
+        office365 = Office365Server(folder / "office365-server.log", ADDRESSES[SALES], secret, folder=folder / "office365")
+        smtp = DemoSmtpServer(folder / "smtp-server.log", folder / "outside")
+        for server in (imap, pop3, office365, smtp):
+            stack.enter_context(server)
+        self._mailboxes = {RESERVATIONS: imap, IRINA: pop3, SALES: office365}
+        self._senders = {OUT: smtp, SALES: office365}
+        world.write_accounts(folder, {RESERVATIONS: imap.port, IRINA: pop3.port, OUT: smtp.port})
+        world.write_office365(folder, office365.port, client=office365.client, ca_file=office365.ca_file)
 
     def watch(self, stack: ExitStack) -> None:
         """Have a daemon look after the accounts from now on, until ``stack`` is closed."""
@@ -67,7 +75,7 @@ class DemoRun:
         self.delivered.append((mail, number))
 
     def collect(self) -> None:
-        """Import both accounts, send what is due, and see what there is."""
+        """Import all accounts, send what is due, and see what there is."""
         self.gateway.collect(ACCOUNTS)
         self.gateway.send()
         self.look()
@@ -100,18 +108,21 @@ class DemoRun:
 
     def _answers(self, message_id: str) -> list[str]:
         """Return the Message-IDs of what went out in answer to a message."""
-        found = [BytesHeaderParser().parsebytes(raw) for raw in self._outside.taken()]
+        found = [BytesHeaderParser().parsebytes(raw) for raw in self._senders[OUT].taken()]
         return [str(one["Message-ID"]) for one in found if message_id in str(one["In-Reply-To"])]
 
     def wrong(self) -> list[str]:
         """Return in words what is not as it has to be."""
         names = Counter(mail.name for mail, _ in self.delivered)
         # Whoever tries what is offered sends mails of his own.
-        own = sum(not one["cause"].startswith("rule") for one in self.sent)
-        expected = names[FORWARDED] + max(own, self._replies)
+        own = Counter(one["account"] for one in self.sent if not one["cause"].startswith("rule"))
+        own[OUT] = max(own[OUT], self._replies)
         wrong = missing(self.filings, self.delivered)
         undelivered = [f"delivery {one['id']} is {one['state']}" for one in self.sent if one["state"] != "delivered"]
-        taken = len(self._outside.taken())
-        if not undelivered and taken != expected:
-            wrong.append(f"expected {expected} mails at the SMTP server, found {taken}")
-        return wrong + undelivered
+        if undelivered:
+            return wrong + undelivered
+        for account, forwarded in FORWARDED.items():
+            expected, taken = names[forwarded] + own[account], len(self._senders[account].taken())
+            if taken != expected:
+                wrong.append(f"expected {expected} mails through {account}, found {taken}")
+        return wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -56,10 +57,10 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
 
 def outbox(sent: Sequence[SentLine], heading: str) -> Table:
     """Return deliveries as a table."""
-    drawn = Table("delivery", "to", "subject", "because of", "state", title=heading, title_justify="left")
+    drawn = Table("delivery", "through", "to", "subject", "because of", "state", title=heading, title_justify="left")
     for one in sent:
         to = ", ".join(recipient["address"] for recipient in one["recipients"])
-        cells = [str(one["id"]), to, one["subject"], one["cause"], one["state"]]
+        cells = [str(one["id"]), one["account"], to, one["subject"], one["cause"], one["state"]]
         drawn.add_row(*(escape(word) for word in cells))
     return drawn
 
@@ -81,7 +82,9 @@ def verdict(console: Console, filings: Sequence[Filing], sent: Sequence[SentLine
         came = [filing for filing in filings if filing["direction"] == "in"]
         links = sum(len(filing["links"]) for filing in came)
         console.print(f"All {len(came)} filings are there, with the {links} links that were expected.", style="green")
-        console.print(f"All {len(sent)} deliveries reached the SMTP server.", style="green")
+        ways = Counter(one["account"] for one in sent)
+        through = ", ".join(f"{number} through {account}" for account, number in ways.items())
+        console.print(f"All {len(sent)} deliveries arrived: {through}.", style="green")
     complaints(console, wrong)
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd import TransientError
+from gatewayd_demo.mail_files import messages, put
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-__all__ = ["DaemonServer", "DemoServer", "DemoSmtpServer", "ImapServer", "Pop3Server"]
+__all__ = ["DaemonServer", "DemoServer", "DemoSmtpServer", "ImapServer", "Office365Server", "Pop3Server"]
 
 #: Longer than the daemon has.
 _GRACE = 12.0
@@ -113,12 +114,43 @@ class Pop3Server(Mailbox):
     def deliver(self, message: bytes) -> None:
         """Put one message into the mailbox; the next session sees it, whole."""
         self._delivered += 1
-        part = self.folder / f"{self._delivered:06}.part"
-        part.write_bytes(message)
-        part.rename(part.with_suffix(".eml"))
+        put(self.folder, self._delivered, message)
 
     def _arguments(self) -> list[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
+        return [*super()._arguments(), str(self.folder)]
+
+
+@dataclass
+class Office365Server(Mailbox):
+    """A mailbox of Office 365, which sends, too. The password file has the secret of the app that opens it."""
+
+    folder: Path = field(kw_only=True)
+    module = "gatewayd_demo.office365_server"
+    _delivered: int = field(default=0, init=False)
+
+    @property
+    def client(self) -> str:
+        """The client id of the app."""
+        return (self.folder / "client").read_text(encoding="utf-8")
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate of the CA that clients must trust."""
+        return self.folder / "ca.pem"
+
+    def deliver(self, message: bytes) -> None:
+        """Put one message into the Inbox; the next request sees it, whole."""
+        self._delivered += 1
+        put(self.folder / "arriving", self._delivered, message)
+
+    def taken(self) -> list[bytes]:
+        """Return what the mailbox has sent so far, oldest first."""
+        return messages(self.folder / "sent")
+
+    def _arguments(self) -> list[str]:
+        for name in ("arriving", "sent"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         return [*super()._arguments(), str(self.folder)]
 
 
@@ -132,7 +164,7 @@ class DemoSmtpServer(DemoServer):
 
     def taken(self) -> list[bytes]:
         """Return what it has taken so far, oldest first."""
-        return [path.read_bytes() for path in sorted(self.folder.glob("*.eml"))]
+        return messages(self.folder)
 
     def _arguments(self) -> list[str]:
         self.folder.mkdir(parents=True, exist_ok=True)

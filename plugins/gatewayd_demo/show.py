@@ -39,7 +39,7 @@ def run(options: DemoOptions) -> int:
     """Run one round, or go on until Ctrl-C; return 0 if every expected filing was there."""
     console = screen.console()
     with _folder(options.keep) as folder, ExitStack() as stack:
-        console.print("Starting an IMAP server, a POP3 server and an SMTP server on this machine …")
+        console.print("Starting an IMAP server, a POP3 server, a stand-in for Office 365 and an SMTP server on this machine …")
         round_ = DemoRun(folder, stack)
         code = _once(round_, console) if options.once else _on_and_on(round_, console, stack)
     screen.farewell(console, options.keep)
@@ -47,7 +47,7 @@ def run(options: DemoOptions) -> int:
 
 
 def _once(round_: DemoRun, console: Console) -> int:
-    console.print(f"Delivering {len(MAILS)} messages to both mailboxes …")
+    console.print(f"Delivering {len(MAILS)} messages to three mailboxes …")
     for mail in MAILS:
         round_.deliver(mail)
     console.print(f"Running `gatewayd import {' '.join(ACCOUNTS)}` and `gatewayd outbox deliver` …")

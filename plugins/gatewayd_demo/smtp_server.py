@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiosmtpd.smtp import SMTP
 
 from gatewayd_demo.child import serve
+from gatewayd_demo.mail_files import put
 
 if TYPE_CHECKING:
     from aiosmtpd.smtp import Envelope, Session
@@ -33,9 +34,7 @@ class _Outside:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's own name
         """Keep a message before it is answered for."""
         del server, session
-        part = self._folder / f"{next(self._numbers):06}.part"
-        part.write_bytes(envelope.original_content or b"")
-        part.rename(part.with_suffix(".eml"))
+        put(self._folder, next(self._numbers), envelope.original_content or b"")
         return "250 taken"
 
 

@@ -1,4 +1,4 @@
-"""The demo's config folder: two tour operators with directories of their own, a shared mailbox and a personal one."""
+"""The demo's config folder: two tour operators with directories of their own, two shared mailboxes and a personal one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import secrets
 from pathlib import Path
 
-from gatewayd_demo.mails import IRINA, OUT, RESERVATIONS
+from gatewayd_demo.mails import ADDRESSES, IRINA, OUT, RESERVATIONS, SALES
 
-__all__ = ["make", "password_file", "write_accounts"]
+__all__ = ["make", "password_file", "write_accounts", "write_office365"]
 
 #: The operators' files and their directories, as they lie in the config folder.
 _FILES = Path(__file__).parent / "files"
@@ -37,6 +37,23 @@ send:
   system: true
   from: {{name: Acme Tours, address: reservations@acme.example}}
 """
+_OFFICE365 = """\
+kind: office365
+description: Sales mailbox at Office 365, which sends, too
+operators: [acme]
+tenant: acme.example
+client: {client}
+secret: !file {secret}
+mailbox: {address}
+# Microsoft's login and Graph are a stand-in on this machine; a real account has none of these three.
+authority: https://127.0.0.1:{port}
+graph: https://127.0.0.1:{port}/v1.0
+ca_file: {ca_file}
+import:
+  every: 2s
+send:
+  from: {{name: Acme Tours Sales, address: {address}}}
+"""
 _ACCOUNTS = {
     RESERVATIONS: "kind: imap\ndescription: Shared reservations mailbox\noperators: [acme, globetrot]\n" + _SERVER,
     IRINA: "kind: pop3\ndescription: Irina's own mailbox\nuser: acme/irina\n" + _SERVER,
@@ -48,7 +65,7 @@ def make(folder: Path) -> None:
     _write(folder / "gatewayd.yaml", f"state: {json.dumps(str(folder / 'state'))}\n")
     for file in _FILES.glob("*/*"):
         _write(folder / file.relative_to(_FILES), file.read_text(encoding="utf-8"))
-    for account in _ACCOUNTS:
+    for account in (*_ACCOUNTS, SALES):
         path = password_file(folder, account)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.touch(mode=0o600)
@@ -56,15 +73,22 @@ def make(folder: Path) -> None:
 
 
 def write_accounts(folder: Path, ports: dict[str, int]) -> None:
-    """Write the accounts' files; ``ports`` says where their servers listen."""
+    """Write the files of the accounts of IMAP, POP3 and SMTP; ``ports`` says where their servers listen."""
     _write(folder / "accounts" / f"{OUT}.yaml", _OUT.format(port=ports[OUT]))
     for account, text in _ACCOUNTS.items():
         password = json.dumps(str(password_file(folder, account)))
         _write(folder / "accounts" / f"{account}.yaml", text.format(port=ports[account], user=account, password=password))
 
 
+def write_office365(folder: Path, port: int, *, client: str, ca_file: Path) -> None:
+    """Write the file of the account of Office 365."""
+    secret = json.dumps(str(password_file(folder, SALES)))
+    text = _OFFICE365.format(port=port, client=client, secret=secret, ca_file=json.dumps(str(ca_file)), address=ADDRESSES[SALES])
+    _write(folder / "accounts" / f"{SALES}.yaml", text)
+
+
 def password_file(folder: Path, account: str) -> Path:
-    """Return where the password of an account lies."""
+    """Return where the password of an account lies, or the secret of its app."""
     return folder / "secrets" / account
 
 

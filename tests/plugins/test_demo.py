@@ -20,7 +20,7 @@ from gatewayd import ConfigError, TransientError
 from gatewayd_demo import gatewayd_commands, screen
 from gatewayd_demo.command import Demo
 from gatewayd_demo.gateway import Filing, Gateway, Related, SentLine, missing
-from gatewayd_demo.mails import IRINA, MAILS, Arriving
+from gatewayd_demo.mails import FORWARDED, IRINA, MAILS, SALES, Arriving
 from gatewayd_demo.round import DemoRun
 from gatewayd_demo.show import _folder
 from tests.patience import LONG
@@ -52,6 +52,7 @@ def filing(mail: Arriving, operator: str, number: int) -> Filing:
 SENT: SentLine = {
     "id": 1,
     "mail": 3,
+    "account": "acme-out",
     "recipients": [{"address": "duty@acme.example"}],
     "subject": "Conferma [b]",
     "cause": "rule 1",
@@ -91,20 +92,20 @@ def test_the_mail_is_such_as_people_write() -> None:
     assert len({message["Message-ID"] for message in parsed}) == len(MAILS)
     assert sum(message.is_multipart() for message in parsed) == 2
     assert all(message["From"] and message["Subject"] and message["Date"] for message in parsed)
-    assert {mail.account for mail in MAILS} == {"reservations", "irina"}
+    assert {mail.account for mail in MAILS} == {"reservations", "irina", "sales"}
     again = replace(MAILS[0]).message_id(99)
     assert again != MAILS[0].message_id(1)
 
 
-def test_personal_mail_is_expected_for_its_operator_alone() -> None:
-    assert all(set(mail.links) == ({"acme"} if mail.account == IRINA else {"acme", "globetrot"}) for mail in MAILS)
+def test_mail_of_one_operator_s_accounts_is_expected_for_it_alone() -> None:
+    assert all(set(mail.links) == ({"acme"} if mail.account in {IRINA, SALES} else {"acme", "globetrot"}) for mail in MAILS)
 
 
 def test_the_table_shows_what_mail_is_related_to(capsys: pytest.CaptureFixture[str]) -> None:
     console = screen.console()
     console.print(screen.table(FILED, screen.title(3, [])))
     console.print(screen.outbox([SENT], "What went out"))
-    screen.verdict(console, [*FILED, {**FILED[0], "direction": "out"}], [SENT], [])
+    screen.verdict(console, [*FILED, {**FILED[0], "direction": "out"}], [SENT, {**SENT, "account": "sales"}], [])
     screen.verdict(console, FILED, [], ["something [b]odd"])
     shown = capsys.readouterr().out
     assert "every filing is as expected" in shown
@@ -113,7 +114,7 @@ def test_the_table_shows_what_mail_is_related_to(capsys: pytest.CaptureFixture[s
     assert "[b]Buchung 4711" in shown
     assert f"All {len(FILED)} filings are there" in shown
     assert "Conferma [b]" in shown
-    assert "All 1 deliveries reached the SMTP server." in shown
+    assert "All 2 deliveries arrived: 1 through acme-out, 1 through sales." in shown
     assert "Not as expected: something [b]odd" in shown
     assert "1 filings are not as expected" in screen.title(3, ["x"])
     assert screen.rows(Console(height=10)) == 5
@@ -161,6 +162,34 @@ def test_the_personal_mailbox_is_imported_over_pop3(tmp_path: Path) -> None:
         round_.gateway.collect([IRINA])
         assert missing(round_.gateway.filings(), round_.delivered) == []
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "secrets").iterdir())
+
+
+def test_office_365_is_imported_and_sends(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        round_ = DemoRun(tmp_path, stack)
+        mails = [mail for mail in MAILS if mail.account == SALES]
+        for mail in mails:
+            round_.deliver(mail)
+        round_.gateway.collect([SALES])
+        round_.look()
+        # Its forward is entered and waits; nothing says that it went.
+        assert round_.wrong() == ["delivery 1 is waiting"]
+        round_.gateway.send()
+        round_.look()
+        assert round_.wrong() == []
+        (sent,) = [message_from_bytes(raw) for raw in round_._senders[SALES].taken()]
+        (original,) = [mail for mail in mails if mail.name == FORWARDED[SALES]]
+        (one,) = round_.sent
+        assert (one["account"], one["cause"], one["recipients"][0]["address"]) == ("sales", "rule 2", "bookings@acme.example")
+        assert (sent["From"], sent["To"]) == ('"Acme Tours Sales" <sales@acme.example>', "bookings@acme.example")
+        (part,) = [part for part in sent.walk() if part.get_filename() == "original.eml"]
+        inside = part.get_payload(decode=True)
+        assert isinstance(inside, bytes)
+        assert f"Message-ID: {original.message_id(mails.index(original) + 1)}\r\n".encode() in inside
+        for raw in (tmp_path / "office365" / "sent").iterdir():
+            raw.unlink()
+        assert round_.wrong() == ["expected 1 mails through sales, found 0"]
+    assert "acme.example" in (tmp_path / "accounts" / "sales.yaml").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL], ids=str)

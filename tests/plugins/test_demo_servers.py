@@ -1,21 +1,26 @@
-"""The demo's two servers, as standard clients see them."""
+"""The demo's servers of mailboxes, as standard clients see them."""
 
 from __future__ import annotations
 
+import base64
 import imaplib
+import json
 import os
 import poplib
 import signal
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from gatewayd import TransientError
-from gatewayd_demo.servers import ImapServer, Pop3Server
+from gatewayd_demo.servers import ImapServer, Office365Server, Pop3Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +123,43 @@ def test_pop3_refuses_a_wrong_password_and_odd_arguments(pop3: Pop3Server) -> No
     pop.quit()
 
 
+def test_office_365_shows_what_was_delivered_and_sends_through_its_own_host(tmp_path: Path, secret: Path) -> None:
+    with Office365Server(tmp_path / "log", "sales@acme.example", secret, folder=tmp_path / "office365") as server:
+        base = f"https://127.0.0.1:{server.port}"
+        context = ssl.create_default_context(cafile=server.ca_file)
+
+        def asked(where: str, data: bytes | None = None, **headers: str) -> Any:
+            request = urllib.request.Request(
+                f"{base}{where}", data, {name.replace("_", "-"): text for name, text in headers.items()}
+            )
+            with urllib.request.urlopen(request, timeout=60, context=context) as response:
+                return response.read()
+
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": server.client,
+            "client_secret": "pass word",
+            "scope": f"{base}/.default",
+        }
+        token = json.loads(asked("/acme.example/oauth2/v2.0/token", urlencode(form).encode()))["access_token"]
+        mailbox, bearer = "/v1.0/users/sales@acme.example", f"Bearer {token}"
+        assert json.loads(asked(f"{mailbox}/mailFolders/inbox/messages", Authorization=bearer))["value"] == []
+        server.deliver(MAIL)
+        server.deliver(MAIL.replace(b"1", b"2"))
+        listed = json.loads(asked(f"{mailbox}/mailFolders/inbox/messages?$orderby=receivedDateTime", Authorization=bearer))["value"]
+        assert sorted(one["subject"] for one in listed) == ["Booking 1", "Booking 2"]
+        assert not any(one["isRead"] for one in listed)
+        values = {asked(f"{mailbox}/messages/{one['id']}/$value", Authorization=bearer) for one in listed}
+        assert values == {MAIL, MAIL.replace(b"1", b"2")}
+        mime = base64.b64encode(b"From: sales@acme.example\r\nTo: a@x.example\r\nCc: b@x.example\r\n" + MAIL)
+        for number in range(1, 3):
+            asked(f"{mailbox}/sendMail", mime, Authorization=bearer, Content_Type="text/plain")
+            # One for all of its recipients.
+            assert len(server.taken()) == number
+        assert all(one.endswith(MAIL) for one in server.taken())
+    assert sorted(path.name for path in (tmp_path / "office365").iterdir()) == ["arriving", "ca.pem", "client", "sent"]
+
+
 def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
     with (
         pytest.raises(TransientError, match="No such file"),
@@ -143,8 +185,10 @@ def test_the_servers_end_with_whoever_started_them(tmp_path: Path, secret: Path,
     program = (
         "import sys, time; from pathlib import Path; from gatewayd_demo.servers import *\n"
         "secret, log = map(Path, sys.argv[1:])\n"
-        "with ImapServer(log, 'r', secret) as imap, Pop3Server(log, 'i', secret, folder=log.with_name('mailbox')) as pop3:\n"
-        "    print(imap._process.pid, pop3._process.pid, flush=True)\n"
+        "folder = log.with_name('mailbox')\n"
+        "mailboxes = Pop3Server(log, 'i', secret, folder=folder), Office365Server(log, 's@x.example', secret, folder=folder)\n"
+        "with ImapServer(log, 'r', secret) as imap, mailboxes[0] as pop3, mailboxes[1] as office365:\n"
+        "    print(*(one._process.pid for one in (imap, pop3, office365)), flush=True)\n"
         "    time.sleep(100)\n"
     )
     command = [sys.executable, "-c", program, str(secret), str(tmp_path / "log")]
@@ -152,5 +196,5 @@ def test_the_servers_end_with_whoever_started_them(tmp_path: Path, secret: Path,
         assert parent.stdout is not None
         children = [int(word) for word in parent.stdout.readline().split()]
         parent.send_signal(number)
-    assert len(children) == 2
+    assert len(children) == 3
     assert all(gone(pid) for pid in children)

@@ -27,7 +27,7 @@ _ADDRESS = IPv4Address("127.0.0.1")
 
 @cache
 def server_certificate(host: str) -> tuple[bytes, SSLContext]:
-    """Return the certificate of a CA as PEM, and a TLS context for the host and 127.0.0.1. All stand-ins of a process share them."""
+    """Return the certificate of a CA (PEM), and a TLS context for the host and 127.0.0.1. All stand-ins of a process share them."""
     ca_key, key = _new_key(), _new_key()
     ca = _name("CA of the stand-in for Microsoft")
     is_ca = (x509.BasicConstraints(ca=True, path_length=0), True), (_usage(signs=True), True)
