@@ -17,8 +17,8 @@ __all__ = ["DeltaCursor", "moment_of"]
 
 #: The version of the text.
 _VERSION = "graph1 "
-#: Graph's own links have one to three thousand characters.
-_MAX_LINK = 16_000
+#: As long as a link in an answer may be (``HttpPool.target``): one that is used and not read again would begin each visit anew.
+_MAX_LINK = 1 << 14
 #: Printable ASCII, as a request's target has.
 _TARGET = re.compile(r"/[\x21-\x7e]*")
 _LAST_SECOND = 253402300799
