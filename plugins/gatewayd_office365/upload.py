@@ -44,11 +44,14 @@ class Uploader:
 
         The address is on another host, and alone permits the upload: it is shown nowhere, and no token goes there.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "https":
-            raise PutOff("Exchange names no https address for an upload")
         options = self._options
-        pool = HttpPool(f"https://{parts.netloc}", ca_file=options.ca_file, timeout=options.timeout, field="graph")
+        try:
+            parts = urlsplit(url)
+            if parts.scheme != "https":
+                raise ValueError  # noqa: TRY301  as for what is no address
+            pool = HttpPool(f"https://{parts.netloc}", ca_file=options.ca_file, timeout=options.timeout, field="graph")
+        except ValueError:
+            raise PutOff("Exchange names no https address for an upload") from None
         self._http = HttpClient(pool)
         try:
             if self._aborted:
@@ -65,7 +68,7 @@ class Uploader:
             headers = {"Content-Range": f"bytes {start}-{end - 1}/{one.size}", "Content-Type": "application/octet-stream"}
             answer = http.request("PUT", url, what="to upload a file", headers=headers, body=piece, repeat=False)
             if answer.status not in {_OK, _CREATED, 202}:
-                raise _refusal(answer, pool.where)
+                raise _refusal(answer, pool.where, url)
             start = end
         if answer is None or answer.status != _CREATED:
             raise PutOff(f"{pool.where}: the upload of a file has not ended with its last byte")
@@ -82,8 +85,8 @@ def _pieces(given: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def _refusal(answer: HttpAnswer, where: str) -> PermanentError | PutOff:
-    words = quoted(text_of(json_object(answer.body) or {}, "error", "message"), [])
+def _refusal(answer: HttpAnswer, where: str, url: str) -> PermanentError | PutOff:
+    words = quoted(text_of(json_object(answer.body) or {}, "error", "message"), [url, urlsplit(url).query])
     text = f"{where}: a file is refused (HTTP {answer.status}){f': {words}' if words else ''}"
     # An upload ends after a while, and with its draft: then a new one may succeed.
     later = answer.status in _LATER or answer.status >= _FAULTY or answer.status in {404, 410, 416}

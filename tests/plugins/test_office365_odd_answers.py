@@ -14,7 +14,9 @@ import trustme
 
 from gatewayd import Action, AuthError, Came, Failed, GatewaydError, Listed, PermanentError, Spool, TransientError
 from gatewayd_office365.options import Office365Options
+from gatewayd_office365.outgoing_mail import OutgoingFile, PutOff
 from gatewayd_office365.transport import Office365
+from gatewayd_office365.upload import Uploader
 from tests.patience import LONG
 from tests.plugins.graph_site import secret_file
 
@@ -191,3 +193,20 @@ def test_P4_whatever_comes_in_place_of_a_listing_is_one_of_the_five_errors(
     assert caught.value.advice
     assert "t0ken" not in f"{caught.value!r}{caught.value.__cause__!r}"
     assert len(odd.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://upload.example/a", "https://[bad", "https://u:pw@upload.example/a", "https://upload.example:99999/a"]
+)
+def test_an_upload_without_a_sound_address_is_put_off(tmp_path: Path, url: str) -> None:
+    options = Office365Options.model_validate(
+        {
+            "mailbox": "box@acme.example",
+            "tenant": "acme.example",
+            "client": "11111111-2222-3333-4444-555555555555",
+            "secret": secret_file(tmp_path, "s3cret"),
+        }
+    )
+    file = OutgoingFile(name="a", type="text/plain", size=3, pieces=lambda: iter([b"abc"]))
+    with pytest.raises(PutOff, match="no https address"):
+        Uploader(options).upload(url, file)
