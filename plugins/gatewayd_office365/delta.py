@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Listed, TransientError
 from gatewayd_office365.cursor import moment_of
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from gatewayd_office365.graph import GraphClient
     from gatewayd_office365.graph_faults import GraphAnswer
 
-__all__ = ["PROPERTIES", "TOO_LARGE", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
+__all__ = ["PROPERTIES", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
 
 #: What is asked of a message.
 PROPERTIES = "$select=id,receivedDateTime,internetMessageId"
 #: How many messages a page may have; a smaller one if Exchange can't make it.
 _SIZES = (500, 50, 5, 1)
-#: What is answered to a page that may be too large, or has a message that Exchange can't show.
-TOO_LARGE = frozenset({500, 502, 504})
 _LOST = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
 _GONE, _NOT_FOUND = 410, 404
 #: How many pages a round may have, and how many of them may be empty one after the other.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd import PermanentError, TransientError
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
@@ -87,9 +87,14 @@ class FolderFinder:
         return found
 
     def count(self, found: str) -> int | None:
-        """Return how many messages a folder counts, by its id; None if it is gone or does not say."""
-        shown = self._shown(found)
-        return shown.total if shown else None
+        """Return how many messages a folder has, by its id; None if it is gone or does not say.
+
+        ``totalItemCount`` also counts items that are no messages, and are never listed.
+        """
+        target = self._graph.path("mailFolders", found, "messages", query="$select=id&$top=1&$count=true")
+        answer = self._graph.request(GraphRequest(what="the count of messages", target=target, back=TOO_LARGE))
+        count = answer.data.get("@odata.count") if answer.is_good else None
+        return count if isinstance(count, int) and not isinstance(count, bool) else None
 
     def _found(self, folder: str) -> MailFolder | None:
         first, _, rest = folder.partition("/")

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from gatewayd_office365.options import Office365Options
     from gatewayd_office365.pace import Turn
 
-__all__ = ["GraphClient", "GraphRequest", "GraphStream"]
+__all__ = ["TOO_LARGE", "GraphClient", "GraphRequest", "GraphStream"]
 
 #: How many bytes an answer of JSON may have, and one that is no success.
 _JSON, _REFUSAL = 8 << 20, 1 << 18
 _PART, _UNAUTHORIZED, _THROTTLED = 206, 401, 429
+#: What is answered to a page that may be too large, or has a message that Exchange can't show.
+TOO_LARGE = frozenset({500, 502, 504})
 #: Statuses that say "later".
 _LATER = frozenset({_THROTTLED, 500, 502, 503, 504, 509})
 #: What the same request would be answered by again.

@@ -74,6 +74,8 @@ class ExchangeFolder:
     #: By immutable id, in the order in which they came.
     messages: dict[str, ExchangeMessage] = field(default_factory=dict)
     changes: list[FolderChange] = field(default_factory=list)
+    #: How many items it has that are no messages: its ``totalItemCount`` has them, and no listing.
+    other_items: int = 0
 
 
 class FolderChange(NamedTuple):

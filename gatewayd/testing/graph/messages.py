@@ -121,7 +121,7 @@ def _folder_view(shown: ExchangeFolder) -> dict[str, Callable[[], object]]:
         "parentFolderId": lambda: shown.parent.id if shown.parent else shown.id,
         "childFolderCount": lambda: len(shown.children),
         "unreadItemCount": lambda: sum(not one.is_read for one in shown.messages.values()),
-        "totalItemCount": lambda: len(shown.messages),
+        "totalItemCount": lambda: len(shown.messages) + shown.other_items,
         "sizeInBytes": lambda: sum(len(one.mime) for one in shown.messages.values()),
         "isHidden": lambda: False,
     }
