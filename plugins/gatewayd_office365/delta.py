@@ -29,7 +29,7 @@ PROPERTIES = "$select=id,receivedDateTime,internetMessageId"
 #: How many messages a page may have; a smaller one if Exchange can't make it.
 _SIZES = (500, 50, 5, 1)
 _LOST = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
-_GONE, _NOT_FOUND = 410, 404
+_GONE, _NOT_FOUND, _BAD = 410, 404, 400
 #: How many pages a round may have, and how many of them may be empty one after the other.
 _PAGES, _EMPTY = 20_000, 1_000
 _MAX_ID = 1_000
@@ -68,7 +68,7 @@ def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[S
     """
     empty = 0
     for _ in range(_PAGES):
-        answer = _page(graph, cursor.link)
+        answer = _page(graph, cursor.link, of_graph=not first)
         if first:
             # Mail that came while an earlier first listing was under way is new still.
             cursor, first = replace(cursor, backlog_until=min(filter(None, (cursor.backlog_until, _second_of(answer))))), False
@@ -86,12 +86,16 @@ def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[S
     raise TransientError(f"{graph.where}: the listing has more than {_PAGES} pages", advice="See to the server of `graph`.")
 
 
-def _page(graph: GraphClient, target: str) -> GraphAnswer:
-    """Return a page, which is smaller where Exchange can't make it."""
+def _page(graph: GraphClient, target: str, *, of_graph: bool) -> GraphAnswer:
+    """Return a page, which is smaller where Exchange can't make it. ``of_graph``: Graph gave us its link."""
     for size in _SIZES:
         asked = GraphRequest(what="the listing of the folder", target=target, prefer=f"odata.maxpagesize={size}", back=TOO_LARGE)
         answer = graph.request(asked)
-        if answer.status == _GONE or answer.code in _LOST or (answer.status == _NOT_FOUND and answer.code == "erroritemnotfound"):
+        lost = (
+            answer.status == _GONE or answer.code in _LOST or (answer.status == _NOT_FOUND and answer.code == "erroritemnotfound")
+        )
+        # Whatever else is wrong with a link of Graph's own, it would be so at the next visit, too.
+        if lost or (of_graph and answer.status == _BAD):
             raise LinkDied
         if answer.status not in TOO_LARGE:
             break

@@ -140,7 +140,7 @@ def test_a_lost_sync_state_within_a_listing_begins_anew_and_comes_to_an_end(site
             list(session.listing("INBOX", None))
 
 
-@pytest.mark.parametrize("code", ["SyncStateNotFound", "resyncRequired", "RESYNCREQUIRED"])
+@pytest.mark.parametrize("code", ["SyncStateNotFound", "resyncRequired", "RESYNCREQUIRED", "BadRequest", "ErrorInvalidRequest"])
 def test_other_answers_that_mean_the_same(site: GraphSite, code: str) -> None:
     site.deliver([message(1)])
     with opened(site) as session:
