@@ -60,6 +60,11 @@ class SendingNote:
     since: float = 0.0
 
     @property
+    def age(self) -> float:
+        """Seconds since Exchange was asked to send it; as many if the clock was set back meanwhile."""
+        return abs(time.time() - self.since)
+
+    @property
     def text(self) -> str:
         """As it is written down."""
         return json.dumps({"draft": self.draft, "since": self.since})
@@ -175,7 +180,7 @@ class Office365Courier(Courier):
         found = self._drafts.read(note.draft)
         drafted = found is not None and found.get("isDraft") is True and text_of(found, "parentFolderId") == self._drafts.folder()
         # What was asked a moment ago, perhaps by a process that was killed, may be under way.
-        if drafted and time.time() - note.since > _UNDER_WAY:
+        if drafted and note.age > _UNDER_WAY:
             return self._send(parcel, note.draft)
         return self._looked(parcel, note, "")
 
@@ -187,7 +192,7 @@ class Office365Courier(Courier):
         if found is None and (copy := self._drafts.sent_copy(parcel.message_id)):
             return _sent(self._drafts.read(copy) or {})
         drafted = found is not None and text_of(found, "parentFolderId") == self._drafts.folder()
-        if not drafted and time.time() - note.since > _LOOKED_FOR:
+        if not drafted and note.age > _LOOKED_FOR:
             what = "the draft was moved" if found is not None else "the draft is gone, and there is no copy in Sent Items"
             raise PermanentError(
                 f"it may have been sent: {what}",
