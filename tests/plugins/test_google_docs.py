@@ -6,31 +6,19 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from gatewayd import config
 from tests.docs import GOOGLE
 from tests.plugins.google_site import AUDIENCE, CLIENT, CLIENT_SECRET, REFRESH_TOKEN, USER, by_consent, google, secret
+from tests.plugins.shown_config import HOME, shown_config
 from tests.world import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCKS = blocks(GOOGLE)
-HOME = "/etc/gatewayd"
 
 
 def test_its_files_are_a_sound_config(tmp_path: Path) -> None:
-    named = [block for block in BLOCKS if block.name]
-    assert len(named) == 4
-    for block in named:
-        path = tmp_path / block.name.removeprefix(f"{HOME}/")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(block.text)
-    main = tmp_path / "gatewayd.yaml"
-    main.write_text(f"state: {tmp_path}\n{main.read_text()}")
-    (tmp_path / "operators").mkdir()
-    (tmp_path / "operators/acme.yaml").write_text("users: {irina: {name: Irina Mari, email: irina@example.com}}\n")
-    loaded = config.load(tmp_path)
-    assert loaded.faults == ()
+    loaded = shown_config(GOOGLE, tmp_path, operator="users: {irina: {name: Irina Mari, email: irina@example.com}}\n")
     assert loaded.accounts.keys() == {"sales", "sales-out", "irina"}
     kinds = {name: dict(one.options)["credential"].kind for name, one in loaded.accounts.items()}
     assert set(kinds.values()) == {"google"}
