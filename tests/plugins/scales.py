@@ -40,7 +40,10 @@ class Cost:
         assert self.mib < MIB, (label, self)
         assert self.cpu < CPU, (label, self)
         assert self.wall < WALL, (label, self)
-        assert self.error in ("", "TransientError", "TooLarge", "PermanentError", "AuthError", "Goodbye"), (label, self)
+        assert self.error in ("", "TransientError", "AnswerLost", "TooLarge", "PermanentError", "AuthError", "Goodbye"), (
+            label,
+            self,
+        )
 
 
 class Scales:

@@ -78,8 +78,9 @@ def test_a_request_without_an_end_is_in_flight_until_its_client_goes(client: Cli
             until(lambda: client.graph.log.find(INBOX)[0].ended)
             other.get(INBOX)
         assert client.graph.log.find(INBOX)[-1].in_flight == 1
-        # Half of the body had come, or nothing at all.
-        assert isinstance(waiting.exception(60), IncompleteRead) is (way == "freeze")
+        # Half of the body had come, which Python 3.13 may call a broken pipe; or nothing at all.
+        error = waiting.exception(60)
+        assert isinstance(error, IncompleteRead | BrokenPipeError if way == "freeze" else OSError)
 
 
 def test_the_login_and_uploads_fail_too(client: Client) -> None:
