@@ -63,7 +63,8 @@ def test_people_read_and_link_beside_a_daemon(tmp_path: Path, dovecot: Dovecot) 
         house.good("mail", "read", ids[0])
         assert {row["id"]: row["unread"] for row in house.good("mail", "list", "--json").rows} == {ids[0]: False, ids[1]: True}
         assert house.good("queue", "list", "--json").rows == []
-        assert house.status()["main"]["condition"] in {"watching", "polling", "working"}
+        # The daemon tells the store how its accounts are about once a second.
+        until("the daemon has told", 20, lambda: house.status()["main"]["condition"] in {"watching", "polling", "working"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
