@@ -76,9 +76,9 @@ def token_mechanism(server: Server, offered: Collection[str]) -> TokenMechanism:
 def logged_in(server: _LoginFields, connect: Callable[[str], _Connected]) -> _Connected:
     """Return what ``connect`` returns for the password or the access token of ``server``; for "" if the server wants none.
 
-    If ``connect`` raises TokenRefused, the token is thrown away, and ``connect`` is called once more, with a new token. It makes a
-    new connection at each call, since many servers close one on which a log-in was refused. Raises AuthError or TransientError if
-    the password or a token can't be had, and whatever ``connect`` raises.
+    If ``connect`` raises TokenRefused, the token is thrown away. If there is another one then, ``connect`` is called once more with
+    it. It makes a new connection at each call, since many servers close one on which a log-in was refused. Raises AuthError or
+    TransientError if the password or a token can't be had, and whatever ``connect`` raises.
     """
     if server.credential is None or server.username is None:
         return connect(server.password.reveal() if server.password else "")
@@ -86,8 +86,11 @@ def logged_in(server: _LoginFields, connect: Callable[[str], _Connected]) -> _Co
     try:
         return connect(token)
     except TokenRefused:
-        token = server.credential.token(server.username, refused=token)
-    return connect(token)
+        other = server.credential.token(server.username, refused=token)
+        if other == token:
+            # It was replaced a moment ago: the token is not at fault.
+            raise
+    return connect(other)
 
 
 def token_message(mechanism: TokenMechanism, server: Server, username: str, token: str) -> tuple[bytes, bytes]:

@@ -122,6 +122,15 @@ def test_a_second_refusal_is_the_end(request: pytest.FixtureRequest) -> None:
     assert len(door.shown) == len(_MINTED) == 2
 
 
+def test_a_token_that_is_not_replaced_once_more_is_not_shown_twice(request: pytest.FixtureRequest) -> None:
+    """One was thrown away within the last minute: each log-in that is refused counts against the mailbox."""
+    one, door = account(request.node.name), Door("token 1 of ann", "token 2 of ann")
+    for _ in range(2):
+        with pytest.raises(TokenRefused, match="refused"):
+            logged_in(one, door.enter)
+    assert door.shown == ["token 1 of ann", "token 2 of ann", "token 2 of ann"]
+
+
 @pytest.mark.parametrize("error", [AuthError, TransientError])
 def test_other_errors_are_not_the_tokens_fault(request: pytest.FixtureRequest, error: type[GatewaydError]) -> None:
     door = Door("token 1 of ann", error=error)
