@@ -9,7 +9,8 @@ import pytest
 
 from gatewayd.testing.messages import booking_messages
 from tests.e2e.house import House, until
-from tests.plugins.pop3_script import Script, serving
+from tests.plugins.pop3_script import Script
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

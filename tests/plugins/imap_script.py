@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd import Secret
 from gatewayd_imap.transport import Imap, ImapSession
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
@@ -78,19 +78,6 @@ class Script:
         return [command for command in self.heard if re.search(word, command)]
 
 
-@contextmanager
-def playing(script: Script) -> Iterator[Script]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        script.port = listener.getsockname()[1]
-        thread = threading.Thread(target=script.serve, args=(listener,))
-        thread.start()
-        try:
-            yield script
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
 def transport(script: Script, folder: Path, password: str = PASSWORD, **fields: object) -> Imap:
     secret = folder / "secret"
     secret.write_text(password)
@@ -108,7 +95,7 @@ def transport(script: Script, folder: Path, password: str = PASSWORD, **fields: 
 
 @contextmanager
 def session(script: Script, folder: Path) -> Iterator[ImapSession]:
-    with playing(script):
+    with serving(script):
         opened = transport(script, folder).open()
         try:
             yield opened

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd import Secret
 from gatewayd_pop3.transport import Pop3, Pop3Session
-from tests.patience import LONG
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from typing import BinaryIO
 
@@ -97,21 +96,6 @@ class Script:
 
 def stuffed(mail: bytes) -> bytes:
     return (b"\r\n" + mail).replace(b"\r\n.", b"\r\n..")[2:]
-
-
-@contextmanager
-def serving(script: Script) -> Iterator[Script]:
-    """Serve one client after the other until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    script.port = listener.getsockname()[1]
-    thread = threading.Thread(target=script.serve, args=(listener,))
-    thread.start()
-    try:
-        yield script
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(LONG)
 
 
 class Stage:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from gatewayd import GatewaydError, PermanentError, TransientError
 from tests.plugins.imap_hostile import PASSWORD, STEPS, hostile, transport, visit
-from tests.plugins.imap_script import Script, playing, session
+from tests.plugins.imap_script import Script, session
 from tests.plugins.scales import scales
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,7 @@ def listed(port: int, *_: str) -> None:
 def test_P8_no_listing_of_a_folder_costs_more_than_that() -> None:
     with scales("tests.plugins.test_imap_hostile:listed") as scale:
         for name, fields in LARGE.items():
-            with playing(Folder(**fields)) as script:
+            with serving(Folder(**fields)) as script:
                 scale.weigh(script.port).is_borne(name)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AuthError, GatewaydError, TransientError
-from tests.plugins.imap_script import PASSWORD, Script, playing, transport
+from tests.plugins.imap_script import PASSWORD, Script, transport
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +40,12 @@ def test_the_response_code_says_whose_matter_a_refused_log_in_is(
     tmp_path: Path, answer: bytes, expected: type[GatewaydError], password: str
 ) -> None:
     refusal = b"TAG " + answer + b"\r\n"
-    with playing(Script({"LOGIN": refusal, "AUTHENTICATE": refusal})) as script, pytest.raises(expected, match="log-in as 'anna'"):
+    with serving(Script({"LOGIN": refusal, "AUTHENTICATE": refusal})) as script, pytest.raises(expected, match="log-in as 'anna'"):
         transport(script, tmp_path, password).open()
 
 
 def test_a_server_that_takes_us_for_logged_in_already_is_told_as_that(tmp_path: Path) -> None:
-    with playing(Script(greeting=b"* PREAUTH welcome\r\n")) as script, pytest.raises(AuthError, match="PREAUTH") as caught:
+    with serving(Script(greeting=b"* PREAUTH welcome\r\n")) as script, pytest.raises(AuthError, match="PREAUTH") as caught:
         transport(script, tmp_path).open()
     assert "the server answered" not in caught.value.message
     assert not script.asked(PASSWORD)
@@ -52,7 +53,7 @@ def test_a_server_that_takes_us_for_logged_in_already_is_told_as_that(tmp_path: 
 
 def test_a_goodbye_at_log_in_is_transient(tmp_path: Path) -> None:
     script = Script({"LOGIN": b"* BYE too busy\r\nTAG HANG UP\r\n"})
-    with playing(script), pytest.raises(TransientError, match="too busy"):
+    with serving(script), pytest.raises(TransientError, match="too busy"):
         transport(script, tmp_path).open()
 
 
@@ -69,19 +70,19 @@ def test_a_goodbye_at_log_in_is_transient(tmp_path: Path) -> None:
     ],
 )
 def test_a_greeting_that_is_none_is_transient(tmp_path: Path, greeting: bytes) -> None:
-    with playing(Script({"CAPABILITY": b"TAG HANG UP\r\n"}, greeting=greeting)) as script, pytest.raises(TransientError):
+    with serving(Script({"CAPABILITY": b"TAG HANG UP\r\n"}, greeting=greeting)) as script, pytest.raises(TransientError):
         transport(script, tmp_path, timeout="1s").open()
 
 
 @pytest.mark.parametrize("answer", [b"* CAPABILITY \xff\r\n", b"* CAPABILITY {2}\r\nab\r\n", b"* CAPABILITY IMAP3\r\n", b""])
 def test_capabilities_that_are_none_are_transient(tmp_path: Path, answer: bytes) -> None:
-    with playing(Script({"CAPABILITY": answer})) as script, pytest.raises(TransientError):
+    with serving(Script({"CAPABILITY": answer})) as script, pytest.raises(TransientError):
         transport(script, tmp_path).open()
 
 
 @pytest.mark.parametrize("password", ["geheim\r\nA1 DELETE INBOX", "schön", '"quoted\\"', "new\nline"])
 def test_no_password_can_smuggle_a_command_in(tmp_path: Path, password: str) -> None:
-    with playing(script := Script()):
+    with serving(script := Script()):
         transport(script, tmp_path, password).open().close()
     assert [command.split()[0] for command in script.heard if " " in command and not command.startswith("LOGIN")] in (
         [],
@@ -91,34 +92,34 @@ def test_no_password_can_smuggle_a_command_in(tmp_path: Path, password: str) -> 
 
 
 def test_a_nul_in_a_password_is_refused_before_it_is_sent(tmp_path: Path) -> None:
-    with playing(script := Script()), pytest.raises(AuthError, match="NUL"):
+    with serving(script := Script()), pytest.raises(AuthError, match="NUL"):
         transport(script, tmp_path, "a\0b").open()
     assert script.asked("LOGIN|AUTHENTICATE") == []
 
 
 def test_P9_a_server_that_takes_no_password_in_plain_text_gets_none(tmp_path: Path) -> None:
     script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\n"})
-    with playing(script), pytest.raises(AuthError, match="takes no password"):
+    with serving(script), pytest.raises(AuthError, match="takes no password"):
         transport(script, tmp_path).open()
     assert script.asked("LOGIN|AUTHENTICATE") == []
 
 
 def test_where_login_is_disabled_plain_is_used_if_it_is_offered(tmp_path: Path) -> None:
-    with playing(script := Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN\r\n"})):
+    with serving(script := Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN\r\n"})):
         transport(script, tmp_path).open().close()
     assert script.asked("LOGIN|AUTHENTICATE") == ["AUTHENTICATE PLAIN"]
 
 
 def test_P9_a_server_that_echoes_the_password_is_not_quoted(tmp_path: Path) -> None:
     script = Script({"LOGIN": f"TAG NO [UNAVAILABLE] not with {PASSWORD}\r\n".encode()})
-    with playing(script), pytest.raises(TransientError) as caught:
+    with serving(script), pytest.raises(TransientError) as caught:
         transport(script, tmp_path).open()
     assert PASSWORD not in f"{caught.value}{caught.value.advice}{caught.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("greeting", [b"* OK ready\r\n", b"* PREAUTH ready\r\n"])
 def test_P9_no_password_is_sent_where_starttls_is_withheld(tmp_path: Path, greeting: bytes) -> None:
-    with playing(script := Script(greeting=greeting)), pytest.raises(AuthError, match="does not offer STARTTLS") as caught:
+    with serving(script := Script(greeting=greeting)), pytest.raises(AuthError, match="does not offer STARTTLS") as caught:
         transport(script, tmp_path, security="starttls").open()
     assert "security: tls" in caught.value.advice
     assert script.asked("LOGIN|AUTHENTICATE") == []
@@ -126,6 +127,6 @@ def test_P9_no_password_is_sent_where_starttls_is_withheld(tmp_path: Path, greet
 
 def test_starttls_that_is_refused_is_transient(tmp_path: Path) -> None:
     replies = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS\r\n", "STARTTLS": b"TAG BAD not now\r\n"}
-    with playing(script := Script(replies)), pytest.raises(TransientError, match="STARTTLS was refused"):
+    with serving(script := Script(replies)), pytest.raises(TransientError, match="STARTTLS was refused"):
         transport(script, tmp_path, security="starttls").open()
     assert script.asked("LOGIN|AUTHENTICATE") == []

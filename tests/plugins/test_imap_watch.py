@@ -21,8 +21,9 @@ from gatewayd.testing.servers import Dovecot
 from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from gatewayd_imap.watch import Idle
 from tests.patience import AT_ONCE, LONG
-from tests.plugins.imap_script import OPENED, Script, playing, session, transport
+from tests.plugins.imap_script import OPENED, Script, session, transport
 from tests.plugins.imap_site import DovecotSite, behind, keys
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -454,7 +455,7 @@ def test_P8_a_server_that_only_says_it_is_there_is_given_up_after_the_timeout(tm
         while not stop.wait(0.05):
             script.say(b"* OK Still here\r\n")
 
-    with playing(script), closing(transport(script, tmp_path, timeout="1s").open()) as opened:
+    with serving(script), closing(transport(script, tmp_path, timeout="1s").open()) as opened:
         watch = watching(opened)
         thread = threading.Thread(target=drip)
         thread.start()
@@ -508,7 +509,7 @@ def test_news_does_not_depend_on_how_lines_are_cut(tmp_path: Path, lines: list[b
 @given(st.lists(st.binary(max_size=30) | st.sampled_from([b"* ", b"+", b"TAG OK", b"\r\n", b"9 EXISTS", b"BYE", b"W1 NO \n"])))
 def test_whatever_a_server_says_nothing_but_transient_errors_comes_of_it(tmp_path: Path, said: list[bytes]) -> None:
     script = Talker()
-    with playing(script), closing(transport(script, tmp_path, timeout="1s").open()) as opened:
+    with serving(script), closing(transport(script, tmp_path, timeout="1s").open()) as opened:
         watch = watching(opened)
         assert script.peer
         try:

@@ -12,7 +12,8 @@ import pytest
 
 from gatewayd import Action, AuthError, GatewaydError, PermanentError, Secret, Spool, TransientError
 from tests.patience import AT_ONCE, LONG
-from tests.plugins.pop3_script import PASSWORD, Script, Stage, serving, session, transport
+from tests.plugins.pop3_script import PASSWORD, Script, Stage, session, transport
+from tests.plugins.scripted import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

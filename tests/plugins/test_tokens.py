@@ -16,8 +16,9 @@ from gatewayd_imap.transport import ImapSession
 from gatewayd_pop3.options import Pop3Options
 from gatewayd_smtp.forwarder import SmtpCourier
 from gatewayd_smtp.options import SmtpOptions
+from tests.plugins.scripted import serving
 from tests.plugins.smtp_site import parcel
-from tests.plugins.tokens import ADVICE, MECHANISMS, PROTOCOLS, Door, Protocol, authority, open_account, standing
+from tests.plugins.tokens import ADVICE, MECHANISMS, PROTOCOLS, Door, Protocol, authority, open_account
 
 if TYPE_CHECKING:
     from tests.plugins.tokens import Authority
@@ -31,7 +32,7 @@ def visit(door: Door, given: Authority, **fields: object) -> None:
 
 
 def refused(door: Door, given: Authority) -> AuthError:
-    with standing(door), pytest.raises(AuthError) as caught:
+    with serving(door), pytest.raises(AuthError) as caught:
         visit(door, given)
     return caught.value
 
@@ -43,7 +44,7 @@ def refused(door: Door, given: Authority) -> AuthError:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_token_is_sent_when_it_is_asked_for(protocol: Protocol, mechanism: str) -> None:
     given = authority()
-    with standing(Door(protocol, mechanism)) as door:
+    with serving(Door(protocol, mechanism)) as door:
         visit(door, given)
     options = ImapOptions.model_validate({"host": "localhost", "port": door.port, "username": USER, "credential": given.source})
     expected, _ = token_message(mechanism, options, USER, given.given[0])  # type: ignore[arg-type]  # it is one of them
@@ -59,7 +60,7 @@ def test_the_token_is_sent_when_it_is_asked_for(protocol: Protocol, mechanism: s
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_refused_token_is_asked_for_once_more(protocol: Protocol, mechanism: str, reason: bytes, closes: bool) -> None:  # noqa: FBT001  a table
     given = authority()
-    with standing(Door(protocol, mechanism, refuses=1, reason=reason, closes=closes)) as door:
+    with serving(Door(protocol, mechanism, refuses=1, reason=reason, closes=closes)) as door:
         visit(door, given)
         visit(door, given)
     first, second, third = door.messages
@@ -92,7 +93,7 @@ LATER = {"IMAP": b"TAG NO [UNAVAILABLE] later\r\n", "POP3": b"-ERR [SYS/TEMP] la
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_that_is_away_costs_no_token(protocol: Protocol) -> None:
     given = authority()
-    with standing(Door(protocol, refuses=1, no=LATER[protocol])) as door, pytest.raises(TransientError, match="later"):
+    with serving(Door(protocol, refuses=1, no=LATER[protocol])) as door, pytest.raises(TransientError, match="later"):
         visit(door, given)
     assert len(given.given) == door.connections == 1
 
@@ -118,7 +119,7 @@ def test_a_mailbox_that_may_not_send_by_SMTP_has_its_own_advice_and_costs_no_tok
 
 def test_a_server_that_wants_a_log_in_all_the_same_has_the_credentials_advice() -> None:
     words = b"530 5.7.57 Client not authenticated to send mail.\r\n"
-    with standing(Door("SMTP", replies={b"MAIL": words})) as door:
+    with serving(Door("SMTP", replies={b"MAIL": words})) as door:
         courier = open_account("SMTP", door.port, authority().source)
         assert isinstance(courier, SmtpCourier)
         with closing(courier), pytest.raises(AuthError, match=r"530 5\.7\.57") as caught:
@@ -164,7 +165,7 @@ NOT_CONNECTED = {b"EXAMINE": b"TAG BAD User is authenticated but not connected.\
 
 def test_a_token_without_a_right_to_the_mailbox_is_told_and_tried_again_later() -> None:
     given = authority()
-    with standing(Door("IMAP", replies=NOT_CONNECTED)) as door:
+    with serving(Door("IMAP", replies=NOT_CONNECTED)) as door:
         session = open_account("IMAP", door.port, given.source)
         assert isinstance(session, ImapSession)
         with closing(session), pytest.raises(TransientError, match="authenticated but not connected") as caught:
@@ -178,7 +179,7 @@ EXPIRED = b"* BYE Session invalidated - AccessTokenExpired\r\n"
 
 def test_a_token_that_ends_in_mid_session_is_an_error_that_passes() -> None:
     given = authority()
-    with standing(Door("IMAP", replies={b"UID SEARCH": EXPIRED})) as door:
+    with serving(Door("IMAP", replies={b"UID SEARCH": EXPIRED})) as door:
         session = open_account("IMAP", door.port, given.source)
         assert isinstance(session, ImapSession)
         with closing(session), pytest.raises(TransientError, match="AccessTokenExpired"):
@@ -193,7 +194,7 @@ def waited(session: ImapSession) -> Heard:
 
 def test_a_token_that_ends_within_IDLE_is_heard_as_the_end_of_the_watch() -> None:
     given = authority()
-    with standing(Door("IMAP", replies={b"IDLE": b"+ idling\r\n" + EXPIRED})) as door:
+    with serving(Door("IMAP", replies={b"IDLE": b"+ idling\r\n" + EXPIRED})) as door:
         session = open_account("IMAP", door.port, given.source)
         assert isinstance(session, ImapSession)
         with closing(session), pytest.raises(TransientError, match="AccessTokenExpired"):
@@ -224,6 +225,6 @@ def test_errors_of_the_credential_come_before_any_connection() -> None:
 
     given = authority()
     given._make = fails
-    with standing(Door("IMAP")) as door, pytest.raises(GatewaydError, match="the app's secret is wrong"):
+    with serving(Door("IMAP")) as door, pytest.raises(GatewaydError, match="the app's secret is wrong"):
         visit(door, given)
     assert door.connections == 0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import socket
-import threading
 from base64 import b64decode
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,7 +14,8 @@ from gatewayd_pop3.transport import Pop3
 from gatewayd_smtp.forwarder import Smtp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import socket
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from gatewayd import Session
@@ -195,17 +194,3 @@ class Door:
             peer.sendall(challenge + self.reason + b"\r\n")
             self.answers.append(b64decode(file.readline().strip(), validate=True))
         return self.refuses < 0
-
-
-@contextmanager
-def standing(door: Door) -> Iterator[Door]:
-    """Let it serve while the block lasts."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        door.port = listener.getsockname()[1]
-        thread = threading.Thread(target=door.serve, args=(listener,))
-        thread.start()
-        try:
-            yield door
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
