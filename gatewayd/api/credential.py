@@ -158,7 +158,6 @@ class TokenSource:
                 # The authority is away, and the token lasts still.
                 return
             raise
-        slot.error = None
         slot.text, slot.ends_at = found.text, began + found.lasts
         slot.renew_at = slot.ends_at - min(_MARGIN, found.lasts / 2)
 

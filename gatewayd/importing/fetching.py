@@ -66,8 +66,8 @@ class UnsizedMessages:
 
     @property
     def most(self) -> int:
-        """How many of them come in a few seconds, by when a visit may have to give way."""
-        return max(1, int(_TURN * self._count / self._seconds)) if self._seconds else sys.maxsize
+        """How many of them come in a few seconds, by when a visit may have to give way. A batch has one at least."""
+        return int(_TURN * self._count / self._seconds) if self._seconds else sys.maxsize
 
     def learn(self, batch: Batch, seconds: float) -> None:
         """Take in a batch that took so many seconds. After an error all is unknown again: it may have been too large."""

@@ -107,6 +107,35 @@ def test_a_token_is_renewed_before_it_ends(authority: Authority) -> None:
     assert [one.token("ann"), one.token("ann")] == ["token 3"] * 2
 
 
+def test_a_token_that_lives_for_a_short_time_is_renewed_at_half_of_it(authority: Authority) -> None:
+    authority.lasts = 2.0
+    one = source(authority)
+    assert one.token("ann") == "token 1"
+    time.sleep(1.1)
+    # On a busy machine it may have ended by now.
+    assert one.token("ann") == "token 2"
+
+
+def test_a_token_that_has_ended_does_not_serve_while_the_authority_is_away(authority: Authority) -> None:
+    authority.lasts = 0.0
+    one = source(authority)
+    assert one.token("ann") == "token 1"
+    authority.errors = [TransientError("away")]
+    with pytest.raises(TransientError, match="away"):
+        one.token("ann")
+
+
+def test_an_authority_can_not_keep_us_away_for_ever(authority: Authority) -> None:
+    authority.errors = [TransientError("busy", retry_after=1e9)]
+    one = source(authority)
+    with pytest.raises(TransientError):
+        one.token("ann")
+    with pytest.raises(TransientError) as caught:
+        one.token("ann")
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after <= 3600
+
+
 def test_a_refused_token_is_thrown_away_once(authority: Authority) -> None:
     one = source(authority)
     refused = one.token("ann")

@@ -72,6 +72,8 @@ def test_P8_messages_of_unknown_size_are_guessed_by_those_that_came(tmp_path: Pa
     # As many as come within five seconds, so that a visit can give way.
     guess.learn(came_as(tmp_path, asked, [10_000] * 16), 7.984)
     assert set(lengths()) == {20}
+    guess.learn(came_as(tmp_path, asked, [10_000] * 16), 1000.0)
+    assert set(lengths()) == {1}
     # Large ones count as they are, and at most as much as at first.
     guess = UnsizedMessages()
     guess.learn(came_as(tmp_path, asked, [3 * MIB] * 16), 0.1)

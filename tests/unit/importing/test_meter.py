@@ -128,6 +128,13 @@ def test_P1_a_comparison_that_a_limit_cuts_short_does_not_count_as_one(tmp_path:
         assert gateway.visit(compare=True).compared
 
 
+def test_P1_nor_does_one_whose_visit_a_limit_ends_while_it_fetches(tmp_path: Path) -> None:
+    transport = filled(3)
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=1, visit_bytes=10)) as gateway:
+        cut = gateway.visit(compare=True)
+        assert (cut.error, cut.listed, cut.tally.filed < 3, cut.compared) == (None, 3, True, False)
+
+
 def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
     class Talkative(FakeSession):
         said = 0
