@@ -1,4 +1,4 @@
-"""Find what would keep an account from working, for ``check --online``: permissions, the mailbox, folders. Reads only."""
+"""Find what would keep an account from working, for ``check --online``: the mailbox, folders, permissions. Changes nothing."""
 
 from __future__ import annotations
 
@@ -17,41 +17,61 @@ if TYPE_CHECKING:
     from gatewayd_office365.folders import FolderFinder
     from gatewayd_office365.graph import GraphClient
 
-__all__ = ["problems", "roles_of", "sending_problems"]
+__all__ = ["problems", "sending_problems"]
+
+#: An id that no message has: what is asked of it changes nothing, and is refused where the app lacks the permission.
+_NOBODYS = "AAAA"
+_GRANT = (
+    "grant it in the Microsoft Entra admin center, App registrations, your app, API permissions, or by RBAC for Applications in "
+    "Exchange, which no token shows"
+)
 
 
 def problems(graph: GraphClient, finder: FolderFinder, folders: Sequence[str], action: Action | None) -> list[str]:
     """See ``Session.problems``."""
-    inbox = graph.path("mailFolders", "inbox", query="$select=id,totalItemCount")
-    answer = graph.request(GraphRequest(what="the inbox", target=inbox))
-    roles = roles_of(graph.token())
-    told = f"the access token has {', '.join(roles)}" if roles else "the access token has no permission (`roles`)"
-    if not answer.is_good and isinstance(error := answer.error, AuthError):
-        return [f"{error.message}; {told}: {error.advice}"]
+    told = _shut(graph, "inbox")
+    if told:
+        return [told]
     found = [*_missing(finder, folders)]
     if action is not None and action.do == "move":
         found += _missing(finder, [action.folder])
-    if action is not None and roles and "Mail.ReadWrite" not in roles:
-        # Without roles it may be allowed in Exchange.
-        found.append(
-            f"`after: {action}` needs the permission Mail.ReadWrite, and {told}: grant it in the Microsoft Entra admin center, App "
-            "registrations, your app, API permissions, or by RBAC for Applications in Exchange, which no token shows"
-        )
+    if action is not None and _may_not(graph, "PATCH"):
+        found.append(f"`after: {action}` needs the permission Mail.ReadWrite, and {_roles(graph)}: {_GRANT}")
     return found
 
 
 def sending_problems(graph: GraphClient) -> list[str]:
     """See ``Courier.problems``."""
-    roles = roles_of(graph.token())
-    # Without roles it may be allowed in Exchange.
-    lacks = [one for one in ("Mail.ReadWrite", "Mail.Send") if roles and one not in roles]
-    if lacks:
-        told = f"to send needs the permission {' and '.join(lacks)}, and the access token has {', '.join(roles)}"
-        where = "in the Microsoft Entra admin center, App registrations, your app, API permissions"
-        return [f"{told}: grant it {where}, or by RBAC for Applications in Exchange, which no token shows"]
-    target = graph.path("mailFolders", "drafts", query="$select=id")
-    answer = graph.request(GraphRequest(what="the folder of drafts", target=target))
-    return [] if answer.is_good else [answer.error.sentences]
+    told = _shut(graph, "drafts")
+    if told:
+        return [told]
+    asked = {"Mail.ReadWrite": ("PATCH",), "Mail.Send": ("POST", "send")}
+    lacks = [name for name, (method, *path) in asked.items() if _may_not(graph, method, *path)]
+    return [f"to send needs the permission {' and '.join(lacks)}, and {_roles(graph)}: {_GRANT}"] if lacks else []
+
+
+def _shut(graph: GraphClient, folder: str) -> str:
+    """Return why the mailbox can't be read; empty if it can."""
+    target = graph.path("mailFolders", folder, query="$select=id")
+    answer = graph.request(GraphRequest(what=f"the folder {folder}", target=target))
+    if answer.is_good:
+        return ""
+    error = answer.error
+    return f"{error.message}; {_roles(graph)}: {error.advice}" if isinstance(error, AuthError) else error.sentences
+
+
+def _may_not(graph: GraphClient, method: str, *path: str) -> bool:
+    """Whether the app lacks the permission for a request about a message. Exchange is asked: a token does not show what RBAC grants."""
+    target = graph.path("messages", _NOBODYS, *path)
+    data = {"isRead": True} if method == "PATCH" else None
+    answer = graph.request(GraphRequest(what="to see what the app may do", method=method, target=target, data=data))
+    return not answer.is_good and isinstance(answer.error, AuthError)
+
+
+def _roles(graph: GraphClient) -> str:
+    """Return in words what the token shows, which is a hint only."""
+    roles = _roles_of(graph.token())
+    return f"the access token has {', '.join(roles)}" if roles else "the access token has no permission (`roles`)"
 
 
 def _missing(finder: FolderFinder, folders: Sequence[str]) -> Iterator[str]:
@@ -62,7 +82,7 @@ def _missing(finder: FolderFinder, folders: Sequence[str]) -> Iterator[str]:
             yield error.sentences
 
 
-def roles_of(token: str) -> list[str]:
+def _roles_of(token: str) -> list[str]:
     """Return the permissions that a token shows (RFC 7519 section 3), for people to read: tokens are opaque otherwise."""
     part = token.split(".")[1] if token.count(".") > 1 else ""
     try:

@@ -399,6 +399,12 @@ def test_what_keeps_mail_from_being_sent_is_told_before(goal: GraphGoal) -> None
     assert told.startswith(
         "to send needs the permission Mail.ReadWrite and Mail.Send, and the access token has Mail.Read: grant it in"
     )
+    # What RBAC grants in Exchange stands in no token.
+    app.granted[goal.mailbox.id] = {"Mail.ReadWrite"}
+    (told,) = problems(**named)
+    assert told.startswith("to send needs the permission Mail.Send, and the access token has Mail.Read: grant it in")
+    app.granted[goal.mailbox.id] = {"Mail.ReadWrite", "Mail.Send"}
+    assert problems(**named) == []
     goal.mailbox.is_licensed = False
     (told,) = problems()
     assert "the user has no mailbox in Exchange Online (MailboxNotEnabledForRESTAPI" in told

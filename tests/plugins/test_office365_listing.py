@@ -519,10 +519,22 @@ def test_an_app_that_may_only_read_imports_and_says_what_settling_needs(site: Gr
         assert "Mail.ReadWrite" in caught.value.advice
         (problem,) = session.problems(["INBOX"], Action(do="delete"))
         assert "needs the permission Mail.ReadWrite, and the access token has Mail.Read" in problem
+        # What RBAC grants in Exchange stands in no token.
         site.graph.app.granted[site.mailbox.id] = {"Mail.ReadWrite"}
+        assert session.problems(["INBOX"], Action(do="delete")) == []
+        assert ids(site) == [one.key]
         session.settle("INBOX", [one.key], Action(do="delete"))
     assert ids(site) == []
     assert ids(site, "recoverableitemsdeletions") == [one.key]
+
+
+def test_an_app_that_Exchange_alone_lets_read_is_told_what_settling_needs(site: GraphSite) -> None:
+    site.graph.app.roles = set()
+    site.graph.app.granted[site.mailbox.id] = {"Mail.Read"}
+    with opened(site) as session:
+        assert session.problems(["INBOX"], None) == []
+        (problem,) = session.problems(["INBOX"], Action(do="seen"))
+        assert "`after: seen` needs the permission Mail.ReadWrite, and the access token has no permission" in problem
 
 
 def test_problems_name_each_missing_thing(site: GraphSite) -> None:
