@@ -61,7 +61,7 @@ def _shut(graph: GraphClient, folder: str) -> str:
 
 
 def _may_not(graph: GraphClient, method: str, *path: str) -> bool:
-    """Whether the app lacks the permission for a request about a message. Exchange is asked: a token does not show what RBAC grants."""
+    """Whether the app may not do this to a message. Exchange is asked: a token does not show what RBAC grants."""
     target = graph.path("messages", _NOBODYS, *path)
     data = {"isRead": True} if method == "PATCH" else None
     answer = graph.request(GraphRequest(what="to see what the app may do", method=method, target=target, data=data))
