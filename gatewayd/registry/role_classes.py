@@ -52,7 +52,7 @@ def _attributes(offered: type[Plugin]) -> Iterator[str]:
             yield f"{name} is {getattr(offered, name)!r:.40}, expected True or False"
     if issubclass(offered, Forwarder):
         modes: object = offered.modes
-        if not isinstance(modes, tuple) or not {"attached"} <= {*modes} <= {*get_args(Mode)}:
+        if not isinstance(modes, tuple) or "attached" not in modes or not all(one in get_args(Mode) for one in modes):
             yield f"modes is {modes!r:.40}, expected a tuple of {', '.join(get_args(Mode))}, with 'attached'"
     if issubclass(offered, Transport):
         most: object = offered.max_sessions

@@ -132,6 +132,7 @@ _TRANSPORT = "class T(Transport):\n    kind = 't'\n    {}\n    def open(self):\n
             _FORWARDER.format("modes = ('attached', 'sideways')"),
             "F.modes is \\('attached', 'sideways'\\), expected a tuple of attached, inline",
         ),
+        (_FORWARDER.format("modes = (['attached'],)"), "F.modes is \\(\\['attached'\\],\\), expected a tuple of attached, inline"),
         (_FORWARDER.format("sends_mail = 'yes'"), "F.sends_mail is 'yes', expected True or False"),
         (_TRANSPORT.format("max_sessions = 0"), "T.max_sessions is 0, expected a whole number from 1, or None"),
         (_TRANSPORT.format("max_sessions = True"), "T.max_sessions is True"),
