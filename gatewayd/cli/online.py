@@ -79,8 +79,8 @@ def _sends(app: App, account: AccountConfig) -> Sequence[str]:
 
 
 def _connects(app: App, kind: str, options: Forwarder.Options, name: str) -> Sequence[str]:
-    with closing(open_courier(app.registry.get(Forwarder, kind)(options, name=name))):
-        return ()
+    with closing(open_courier(app.registry.get(Forwarder, kind)(options, name=name))) as courier:
+        return courier.problems()
 
 
 def _problems(works: Sequence[_Work]) -> Sequence[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HANGING = """
 import time
 from pydantic import Field
-from gatewayd import Forwarder, hookimpl
+from gatewayd import Courier, Forwarder, hookimpl
 
 class Hangs(Forwarder):
     kind = "hangs"
@@ -33,9 +33,28 @@ class Broken(Forwarder):
     def open(self):
         raise KeyError("a bug")
 
+class Short(Courier):
+    def deliver(self, parcels):
+        raise NotImplementedError
+
+    def problems(self):
+        return ["the right to post is missing"]
+
+    def abort(self):
+        pass
+
+    def close(self):
+        pass
+
+class Lacking(Forwarder):
+    kind = "lacking"
+
+    def open(self):
+        return Short()
+
 @hookimpl
 def gatewayd_forwarders():
-    return [Hangs, Broken]
+    return [Hangs, Broken, Lacking]
 """
 
 
@@ -58,7 +77,10 @@ def test_targets_and_notices_are_tried_and_nothing_is_sent(tmp_path: Path) -> No
             "mute": (f"https://localhost:{mute}/", site.ca_file, "1s"),
         }
         targets = [f"  {name}: {hook.format(*values)}\n" for name, values in urls.items()]
-        house.operator("acme", more=f"targets:\n{''.join(targets)}  stuck: {{kind: hangs}}\n  buggy: {{kind: broken}}\n")
+        house.operator(
+            "acme",
+            more=f"targets:\n{''.join(targets)}  stuck: {{kind: hangs}}\n  buggy: {{kind: broken}}\n  short: {{kind: lacking}}\n",
+        )
         main = (house.folder / "gatewayd.yaml").read_text()
         house.write(
             "gatewayd.yaml", f"{main}administrators: {{ada: {{email: ada@acme.example}}}}\nnotify: {hook.format(*urls['good'])}\n"
@@ -75,4 +97,5 @@ def test_targets_and_notices_are_tried_and_nothing_is_sent(tmp_path: Path) -> No
     assert "no answer within 1 s" in said["acme/mute"]
     assert "it did not come to its end within 0.8 s" in said["acme/stuck"]
     assert "the plugin failed: KeyError" in said["acme/buggy"]
-    assert "4 failed online: acme/refused, acme/mute, acme/stuck, acme/buggy." in done.err
+    assert said["acme/short"] == "the right to post is missing"
+    assert "5 failed online: acme/refused, acme/mute, acme/stuck, acme/buggy, acme/short." in done.err
