@@ -1,5 +1,5 @@
-"""The role ``Credential``: proves who we are by an access token in place of a password (RFC 6749, RFC 6750). And the tokens,
-shared by all accounts with the same credential.
+"""The role ``Credential``, which proves who we are by an access token in place of a password (RFC 6749, RFC 6750), and the tokens,
+which all accounts with the same credential share.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _MARGIN = 300.0
 #: error, unless the authority asks for longer.
 _REFUSED, _FAILED = 30.0, 5.0
 _LONGEST = 3600.0
-#: A token that is refused again within so many seconds is not asked for anew: one mailbox that refuses all would do so for each.
+#: After a token was refused, the next refusal within so many seconds has no new one asked for: a mailbox that refuses every token
+#: would else cost one at each log-in.
 _AT_ONCE = 60.0
 #: Seconds to wait for another thread that asks for the same token.
 _PATIENCE = 120.0
@@ -89,8 +90,8 @@ class TokenSource:
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
-        # References to secrets are in the text, and no secret.
-        self._id = (type(credential), repr(credential.options))
+        # All fields, whatever a plugin's own repr leaves out. References to secrets are in the text, and no secret.
+        self._id = (type(credential), repr(dict(credential.options)))
         with _opening:
             self._tokens = _shared.get(self._id) or _Tokens()
             _shared[self._id] = self._tokens
@@ -119,8 +120,8 @@ class TokenSource:
     def token(self, user: str, resource: str = "", *, refused: str = "") -> str:
         """Return an access token; see ``Credential.obtain`` for the parameters.
 
-        ``refused`` is one that a server has refused just now: another one is returned, unless that was done within the last minute.
-        Raises AuthError or TransientError.
+        ``refused`` is a token that a server has refused just now. Another one is returned; but the same, if this took the place of
+        a refused one less than a minute ago. Raises AuthError or TransientError.
         """
         whose = "" if self._credential.serves_all_users else user
         slot = self._tokens.slot(whose, resource)
@@ -150,7 +151,8 @@ class TokenSource:
         except GatewaydError as error:
             now, later = time.monotonic(), isinstance(error, TransientError)
             wait = max(error.retry_after or 0.0, _FAILED) if isinstance(error, TransientError) else _REFUSED
-            slot.error, slot.error_of = error.alone(), self._fingerprint()
+            # A copy has no traceback, whose frames keep secrets and answers in memory.
+            slot.error, slot.error_of = copy(error), self._fingerprint()
             slot.error_until = now + min(wait, _LONGEST)
             if not later or not slot.usable(now):
                 slot.text = ""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import pytest
+from pydantic import Field
 
 from gatewayd import AuthError, Credential, GatewaydError, Secret, Token, TokenSource, TransientError
 
@@ -107,13 +111,17 @@ def test_a_token_is_renewed_before_it_ends(authority: Authority) -> None:
     assert [one.token("ann"), one.token("ann")] == ["token 3"] * 2
 
 
-def test_a_token_that_lives_for_a_short_time_is_renewed_at_half_of_it(authority: Authority) -> None:
-    authority.lasts = 2.0
+@pytest.mark.parametrize(("lasts", "margin"), [(3600.0, 300.0), (60.0, 30.0)])
+def test_a_token_is_renewed_five_minutes_before_its_end_or_at_half_of_a_short_life(
+    authority: Authority, lasts: float, margin: float
+) -> None:
+    authority.lasts = lasts
     one = source(authority)
-    assert one.token("ann") == "token 1"
-    time.sleep(1.1)
-    # On a busy machine it may have ended by now.
-    assert one.token("ann") == "token 2"
+    began = time.monotonic()
+    one.token("ann")
+    slot = one._tokens.slot("ann", "")
+    assert slot.ends_at - slot.renew_at == pytest.approx(margin)
+    assert began + lasts <= slot.ends_at <= time.monotonic() + lasts
 
 
 def test_a_token_that_has_ended_does_not_serve_while_the_authority_is_away(authority: Authority) -> None:
@@ -187,14 +195,45 @@ def test_with_another_secret_a_refused_credential_is_tried_at_once(authority: Au
     assert one.token("ann") == "token 2"
 
 
+def test_a_secret_that_is_missing_hides_no_error_of_the_authority(authority: Authority) -> None:
+    authority.errors = [AuthError("wrong secret")]
+    one = source(authority, wax=Secret("env", "NOBODY_HAS_SET_THIS"))
+    for _ in range(2):
+        with pytest.raises(AuthError, match="wrong secret"):
+            one.token("ann")
+    assert len(authority.asked) == 1
+
+
+def test_an_error_that_is_kept_keeps_nothing_of_what_its_first_caller_had_at_hand(authority: Authority) -> None:
+    class Message:
+        pass
+
+    one = source(authority)
+    authority.errors = [TransientError("away")]
+    messages: list[ref[Message]] = []
+
+    def ask() -> None:
+        message = Message()
+        messages.append(ref(message))
+        one.token("ann")
+
+    with suppress(TransientError):
+        ask()
+    gc.collect()
+    assert [each() for each in messages] == [None]
+
+
 def test_an_authority_that_asks_us_to_wait_is_not_asked_before(authority: Authority) -> None:
     authority.errors = [TransientError("busy", retry_after=600)]
     one = source(authority)
+    waits = []
     for _ in range(3):
         with pytest.raises(TransientError) as caught:
             one.token("ann")
         assert caught.value.retry_after is not None
-        assert 500 < caught.value.retry_after <= 600
+        waits.append(caught.value.retry_after)
+    # Who asks later waits for less.
+    assert 600 == waits[0] > waits[1] > waits[2] > 500
     assert len(authority.asked) == 1
 
 
@@ -208,6 +247,33 @@ def test_while_the_authority_is_away_a_token_serves_until_its_end(authority: Aut
     authority.errors = [TransientError("away")]
     assert [one.token("ann"), one.token("ann")] == ["token 1"] * 2
     assert len(authority.asked) == 2
+
+
+def test_a_token_serves_no_longer_than_its_secret_is_taken(authority: Authority) -> None:
+    one = source(authority)
+    slot = one._tokens.slot("ann", "")
+    assert one.token("ann") == "token 1"
+    slot.renew_at = time.monotonic()
+    authority.errors = [AuthError("wrong secret")]
+    for _ in range(2):
+        with pytest.raises(AuthError, match="wrong secret"):
+            one.token("ann")
+    assert len(authority.asked) == 2
+
+
+def test_P6_credentials_that_differ_in_a_field_that_their_repr_leaves_out_share_no_token(authority: Authority) -> None:
+    class Quiet(Seal):
+        kind = "quiet"
+
+        class Options(Seal.Options):
+            tenant: str = Field(repr=False)
+
+        options: Options
+
+    name = next(name for name, one in _AUTHORITIES.items() if one is authority)
+    one, other = (TokenSource(Quiet(Quiet.Options(authority=name, tenant=tenant))) for tenant in ("acme", "beta"))
+    assert one != other
+    assert [one.token("ann"), other.token("ann"), one.token("ann")] == ["token 1", "token 2", "token 1"]
 
 
 def test_P9_no_token_is_in_a_repr(authority: Authority) -> None:
