@@ -67,7 +67,7 @@ class Exchange:
         except OSError:
             with suppress(*BROKEN):
                 self._head = read_head(self.line.reader)
-            # Nobody has taken what he has not got to its end.
+            # No server can have taken a request whose end it has not got: a 2xx does not count.
             if self._head is None or self._head.status < 300:  # noqa: PLR2004  the classes of RFC 9110
                 self._head = None
                 raise
@@ -76,7 +76,7 @@ class Exchange:
 
     def body(self, limit: int) -> Iterator[bytes]:
         """Yield the body of the answer."""
-        # Half of what comes may be the lengths of small chunks.
+        # The lengths of chunks come as well as the body.
         self._step(2 * limit + HEAD_BYTES)
         yield from body_of(self.line.reader, self.asked.method, self.head, limit)
         self.is_done = is_kept(self.head)

@@ -16,6 +16,7 @@ from gatewayd.errors import GatewaydError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from urllib.parse import SplitResult
 
     from gatewayd.api.hosts import HostAddress
 
@@ -89,7 +90,7 @@ class HttpPool:
     @property
     def port(self) -> int:
         """The port to connect to."""
-        return self._parts.port or (443 if self._parts.scheme == "https" else 80)
+        return _port(self._parts)
 
     @property
     def security(self) -> Literal["tls", "none"]:
@@ -117,11 +118,8 @@ class HttpPool:
             parts = split_url(url, _MAX_LINK)
         except ValueError:
             parts = None
-        if parts is None or (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)) != (
-            self._parts.scheme,
-            self.host,
-            self.port,
-        ):
+        ours = (self._parts.scheme, self.host, self.port)
+        if parts is None or (parts.scheme, parts.hostname, _port(parts)) != ours:
             raise TransientError(
                 f"{self.where}: a link leads to another server, and is not followed",
                 advice=f"Check that `{self.field}` is right; if it lasts, see to that server.",
@@ -166,3 +164,7 @@ class HttpPool:
             ended, self._kept = self._kept, []
         for each in ended:
             each.connection.close()
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)

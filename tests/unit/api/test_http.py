@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 import pytest
 import trustme
@@ -29,12 +31,16 @@ from hypothesis import strategies as st
 from gatewayd import AnswerLost, AuthError, ConfigError, HttpClient, HttpPool, TooLarge, TransientError, retry_after
 from gatewayd.api.http.exchange import AskedRequest, Exchange
 from gatewayd.api.http.messages import Cut, Head, Malformed, body_of, read_head
+from gatewayd.testing.servers.proxy import free_ports
 from tests.patience import AT_ONCE, LONG
 from tests.plugins.webhook_site import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from gatewayd import Connection
+    from gatewayd.api.http.pool import KeptConnection
 
     Play = Callable[[socket.socket], None]
 
@@ -735,6 +741,25 @@ def test_an_abort_ends_what_is_under_way_and_lets_nothing_begin() -> None:
             with pytest.raises(TransientError, match="the connection was aborted"):
                 act()
         assert time.monotonic() - began < AT_ONCE
+
+
+def test_a_client_keeps_nothing_of_connections_that_could_not_be_made() -> None:
+    """A client may live as long as its account's session, and try again and again."""
+    made: list[ref[Connection]] = []
+
+    class Watched(HttpPool):
+        def open(self, made_: Callable[[Connection], object]) -> KeptConnection:
+            def note(connection: Connection) -> None:
+                made.append(ref(connection))
+                made_(connection)
+
+            return super().open(note)
+
+    client = HttpClient(Watched(f"http://localhost:{free_ports(1)[0]}/"))
+    with suppress(TransientError):
+        client.open()
+    gc.collect()
+    assert [each() for each in made] == [None]
 
 
 def test_an_abort_leaves_other_clients_of_the_pool_alone(site: Site) -> None:
