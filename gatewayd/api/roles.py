@@ -81,7 +81,7 @@ class Transport(Plugin):
     #: Whether listings say when a message arrived. Without it ``start`` can't be a date.
     tells_arrival: ClassVar[bool] = True
     #: Whether a key names one message of the mailbox for ever, in whichever folder it lies (immutable ids of Microsoft Graph); else
-    #: keys are unique in their folder only. See below.
+    #: keys are unique in their folder only. The docstring of the class says what follows from it.
     keys_span_folders: ClassVar[bool] = False
     #: Ports of the protocol: on whichever of them a server is asked, it has the same mailboxes.
     standard_ports: ClassVar[frozenset[int]] = frozenset()

@@ -73,7 +73,7 @@ class StatusMeter:
             self._show(text)
 
     def _look_at_secrets(self, config: Config) -> None:
-        """Tell once a day of secrets that end soon, and at once of others."""
+        """Log the secrets that end soon, once a day and whenever the config names others; and set the metric."""
         today = datetime.now(UTC).date()
         soon = (today, ends_soon(config, today))
         if soon != self._ending:
