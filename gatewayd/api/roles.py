@@ -116,6 +116,7 @@ class Transport(Plugin):
 
         Called often by the thread that starts visits, of any account of the group, so it must not wait; it may change at any time,
         and is asked for at least twice a second while somebody waits. What it raises counts as None. Not called without ``group``.
+        While it is 0, an account that has missed a whole poll says in `status` that its server has asked for patience.
 
             return self._pace.bound
         """

@@ -169,6 +169,17 @@ class AccountState:
             journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
         return wait
 
+    def kept_waiting(self, now: float) -> bool:
+        """Take in that no account of its group may be visited; whether there is something new to tell.
+
+        Only who missed a whole poll says so; the next visit says how the account is.
+        """
+        if self.error or self.due is None or now - self.due < self.every:
+            return False
+        self.error = "no account of its group may be visited for now: their server has asked for patience"
+        self.advice = "It goes on by itself. If it comes again and again, poll less often (`every`)."
+        return True
+
     def lost(self, error: GatewaydError, deps: Dependencies) -> float:
         """Take in that the watched connection was lost; return in how many seconds a visit is due."""
         self.watched = None

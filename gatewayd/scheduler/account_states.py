@@ -81,6 +81,9 @@ class AccountStates:
             state = self._states[name]
             self._pool.offer_visit(state, at=at, limit=self._group_limit(state) if state.config.group else None)
         self._pool.start(self._begin)
+        for state in filter(None, map(self.get, self._pool.kept_waiting())):
+            if state.kept_waiting(now):
+                self._request_inbox.changed(state)
 
     def _group_limit(self, state: AccountState) -> Callable[[], int | None] | None:
         """Return what says how many of the account's group may be visited at once; None if its transport can't be had."""

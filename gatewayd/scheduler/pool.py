@@ -68,6 +68,10 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
         later = _BEHIND if state.gave_way else 0.0
         self.offer(state.name, at=at + later, suspect=state.failures > 0, shared=shared)
 
+    def kept_waiting(self) -> list[str]:
+        """Return the accounts that wait though nothing of their group is under way, since its limit is 0."""
+        return [name for group in self.line.full() if not self._most(group) for name in self.line.waiting_for(group)]
+
     def look(self, now: float) -> None:
         """Look after the runs, and have those give way whose turn is over while others wait for their room."""
         super().look(now)

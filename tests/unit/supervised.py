@@ -155,6 +155,11 @@ class House:
         """How an account is, as another process sees it."""
         return next((one for one in self.store.healths() if one.account == name), None)
 
+    def error(self, name: str) -> str:
+        """What is wrong with an account, as another process sees it."""
+        found = self.health(name)
+        return found.error if found else ""
+
     def filed(self, account: str | None = None) -> int:
         """How many mails are filed."""
         return len(self.store.filings(Viewer(operator="acme"), Query(account=account, limit=10_000)))

@@ -102,9 +102,12 @@ def test_the_limit_of_a_group_may_change_at_any_time(house: House) -> None:
     house.daemon()
     until(lambda: len(other.steps("listing")) >= 3)
     assert not any(server.asked for server in servers), "whoever waits for room takes no thread and asks nothing"
+    until(lambda: all("asked for patience" in house.error(f"one-{number}") for number in range(3)))
+    assert not house.error("other")
     for server in servers:
         server.most_of_group = 1
     until(lambda: all(len(server.steps("listing")) >= 2 for server in servers))
+    until(lambda: not any(house.error(f"one-{number}") for number in range(3)))
 
 
 def test_a_group_whose_limit_can_not_be_had_has_that_of_a_host(house: House) -> None:
