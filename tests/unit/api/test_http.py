@@ -706,7 +706,8 @@ def test_what_happens_before_a_request_is_sent_is_surely_not_acted_on(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost", "ftp://localhost/", "https://user@localhost/", "https://localhost:0/", "https:///x"]
+    "url",
+    ["", "localhost", "ftp://localhost/", "https://user@localhost/", "https://localhost:0/", "https://localhost/#x", "https:///x"],
 )
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected a URL"):

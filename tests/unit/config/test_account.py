@@ -61,6 +61,11 @@ def test_a_kind_that_imports_and_sends_may_do_either_or_both(load: Callable[...,
     assert loaded.faults == ()
     does = {name: (one.imports is not None, one.sends is not None) for name, one in loaded.accounts.items() if one.kind == "parrot"}
     assert does == {"a": (True, True), "b": (True, False), "c": (False, True)}
+    # As the plugins say: only who imports has a group, and only who sends has modes.
+    groups = {name: loaded.accounts[name].group for name in ("a", "b", "c", "sales")}
+    assert groups == {"a": "parrots", "b": "parrots", "c": "", "sales": ""}
+    ways = {name: loaded.accounts[name].modes for name in ("a", "c", "out", "sales")}
+    assert ways == {"a": ("attached", "as is"), "c": ("attached", "as is"), "out": ("attached", "inline", "as is"), "sales": ()}
 
 
 def test_a_kind_whose_two_plugins_take_different_options_is_refused(load: Callable[..., config.Config]) -> None:

@@ -65,6 +65,7 @@ def test_targets_and_rules_of_an_operator(load: Callable[..., config.Config]) ->
         ("targets: {a: {kind: post, account: out, to: [x, x@y.z]}}", ["1:46: targets.a.to[0]: expected a mail address such as irina@example.com"]),
         ("targets: {a: {kind: post, account: out, to: [x@y.z, x@y.z]}}", ["1:45: targets.a.to: 'x@y.z' stands here twice, expected it once"]),
         ("targets: {a: {kind: post, account: out, to: [x@y.z], mode: as is}}", ["1:60: targets.a.mode: expected 'attached' or 'inline', found 'as is'"]),
+        ("targets: {a: {kind: parrot, account: out, to: [x@y.z], mode: inline}}", ["1:21: targets.a.kind: expected 'post', the kind of account 'out', found 'parrot'", "1:62: targets.a.mode: parrot can't send this way, expected 'attached'"]),
         ("targets: {A: {kind: bell, tune: x}}", ["1:11: unknown key 'targets.A', expected a name such as acme (a-z, 0-9, - _ .; at most 64)"]),
         ("targets: {a: bell}", ["1:14: targets.a: expected keys and values, found text"]),
         ("forward: {when: {}, to: a}", ["1:10: forward: expected a list, found keys and values"]),

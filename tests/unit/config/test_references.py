@@ -133,3 +133,20 @@ def test_a_file_of_the_config_that_is_a_pipe_hangs_nobody(house: House, capfd: p
     code = cli.run(["--config", str(house.folder), "check"])
     said = "".join(capfd.readouterr())
     assert code == 78 or (name.startswith("plugins") and code == 0), said
+
+
+def test_the_ca_file_of_a_credential_is_a_fault_where_it_is_named_and_nowhere_else(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    google = "kind: google, client: c, client_secret: !file secret, refresh_token: !file secret"
+    main = (house.folder / "gatewayd.yaml").read_text()
+    house.write("gatewayd.yaml", f"{main}credentials:\n  app: {{{google}, ca_file: gone.pem}}\n")
+    account = (house.folder / "accounts/sales.yaml").read_text().replace("username: anna", "username: {}")
+    for name, credential in {"one": "app", "two": "app", "own": f"{{{google}, ca_file: lost.pem}}"}.items():
+        text = account.format(name).replace("password: !file secret", f"credential: {credential}")
+        house.write(f"accounts/{name}.yaml", text)
+    own, shared = check(house, capfd)
+    assert own.startswith("accounts/own.yaml:")
+    assert "lost.pem" in own
+    assert shared.startswith("gatewayd.yaml:")
+    assert "gone.pem" in shared

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from gatewayd.config.secret_days import remark
+from gatewayd import AuthError, Credential, Day, TokenSource, Transport
+from gatewayd.config import AccountConfig, Config
+from gatewayd.config.secret_days import ends, ends_soon, remark
+from gatewayd.registry.loading import Registry
+from gatewayd_sql.options import SqlOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TODAY = date(2027, 2, 1)
+SOON, LATER, PAST = TODAY + timedelta(days=30), TODAY + timedelta(days=31), TODAY - timedelta(days=400)
+
+
+class Seal(Credential):
+    kind = "seal"
+
+    class Options(Credential.Options):
+        secret_expires: Day | None = None
+
+    def obtain(self, user: str, resource: str) -> Never:
+        raise AuthError(f"no token for {user} and {resource}")
+
+
+class Fields(Transport.Options):
+    secret_expires: Day | None = None
+    credential: TokenSource | None = None
+
+
+def account(name: str, *, own: date | None = None, shared: date | None = None, credential: str = "") -> AccountConfig:
+    source = TokenSource(Seal(Seal.Options(secret_expires=shared))) if credential else None
+    fields = Fields(secret_expires=own, credential=source)
+    return AccountConfig(name=name, kind="heron", operators=("acme",), options=fields, credential=credential)
 
 
 @pytest.mark.parametrize(
@@ -29,3 +59,25 @@ def test_a_secret_is_told_of_from_thirty_days_before(days: int, words: str) -> N
 
 def test_nothing_is_told_where_the_config_says_nothing() -> None:
     assert remark(None, TODAY) == ""
+
+
+def test_a_secret_is_told_of_once_by_its_credential_or_else_by_the_accounts_file(tmp_path: Path) -> None:
+    accounts = [
+        account("a", shared=PAST, credential="app"),
+        account("b", shared=PAST, credential="app"),
+        account("c", own=SOON),
+        account("d", own=LATER),
+        account("e", shared=LATER, credential="other"),
+        account("f"),
+        AccountConfig(name="g", kind="post", operators=("acme",), options=Transport.Options()),
+    ]
+    assert [ends(one) for one in accounts] == [PAST, PAST, SOON, LATER, LATER, None, None]
+    config = Config(
+        folder=tmp_path,
+        state=tmp_path,
+        store_kind="sql",
+        store_options=SqlOptions(url=None),
+        registry=Registry(plugins=(), _classes={}),
+        accounts={one.name: one for one in accounts},
+    )
+    assert ends_soon(config, TODAY) == {"app": PAST, "accounts/c.yaml": SOON}

@@ -92,6 +92,9 @@ class Parrot(Pigeon):
 
     kind = "parrot"
 
+    def group(self) -> str:
+        return "parrots"
+
 
 @whole
 class Speaking(Forwarder):
@@ -99,6 +102,7 @@ class Speaking(Forwarder):
 
     kind = "parrot"
     sends_mail = True
+    modes = ("attached", "as is")
     # The same for both.
     Options = Parrot.Options  # type: ignore[assignment]
 
