@@ -130,6 +130,13 @@ def test_a_mailbox_at_fault_delays_no_other_of_its_app(graph: Graph) -> None:
     assert tries == 4
 
 
+def test_an_app_that_is_throttled_without_end_is_left_to_a_later_visit(graph: Graph) -> None:
+    graph.fail(INBOX, status=429, times=99, Retry_After="0")
+    with pytest.raises(TransientError, match="too many requests"):
+        inbox(client(graph))
+    assert len(graph.log.find(INBOX)) == 8
+
+
 def test_what_may_have_been_done_is_not_repeated_where_that_matters(graph: Graph) -> None:
     graph.fail(INBOX, status=504, times=2)
     one = client(graph)
@@ -301,6 +308,59 @@ def test_new_mail_that_waits_for_its_own_mailbox_keeps_no_backlog_of_others_back
             assert not waiting.done()
         flights.close()
         waiting.result(LONG)
+
+
+def test_new_mail_of_a_mailbox_that_is_to_be_left_alone_keeps_no_backlog_of_others_back() -> None:
+    pace, queued, over = Pace(), list[bool](), list[bool]()
+    with pace.turn("busy", urgent=True, stopped=lambda: False) as turn:
+        turn.put_off(throttled=False, retry_after=PATIENCE - 1)
+
+    def wait() -> None:
+        with pace.turn("busy", urgent=True, stopped=lambda: queued.append(True) or bool(over)):  # type: ignore[func-returns-value]
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait)
+        while not queued:
+            time.sleep(0.01)
+        with pace.turn("other", urgent=False, stopped=lambda: False):
+            assert not waiting.done()
+        over.append(True)
+        pace.wake()
+        with pytest.raises(TransientError, match="aborted"):
+            waiting.result(LONG)
+
+
+def test_an_answer_to_an_earlier_request_does_not_shorten_what_Microsoft_asks_for() -> None:
+    pace = Pace()
+    with ExitStack() as flights:
+        earlier, turn = (flights.enter_context(pace.turn("box", urgent=True, stopped=lambda: False)) for _ in range(2))
+        turn.put_off(throttled=False, retry_after=PATIENCE - 1)
+        earlier.succeeded()
+    with pytest.raises(TransientError, match="aborted"), pace.turn("box", urgent=True, stopped=lambda: True):
+        pass
+
+
+def test_after_a_success_the_waits_begin_anew() -> None:
+    pace = Pace()
+
+    def put_off() -> float:
+        with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+            return turn.put_off(throttled=False, retry_after=None)
+
+    assert put_off() <= 1.0
+    assert 1.0 <= put_off() <= 2.0
+    with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+        turn.succeeded()
+    assert put_off() <= 1.0
+
+
+def test_the_bound_over_all_mailboxes_has_a_bound() -> None:
+    pace = Pace()
+    with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+        for _ in range(4_000):
+            turn.succeeded()
+    assert pace.bound == 64
 
 
 def test_whoever_is_stopped_before_he_waits_does_not_wait() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +20,10 @@ from gatewayd.testing.graph import Graph
 from gatewayd_office365.cursor import DeltaCursor, moment_of
 from gatewayd_office365.delta import Step
 from gatewayd_office365.listing import pages_of
+from gatewayd_office365.pace import pace_of
 from tests.patience import LONG
 from tests.plugins.graph_site import GraphSite, keys, last_cursor
+from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -417,6 +421,44 @@ def test_a_connection_that_is_cut_each_time_ends_the_session(site: GraphSite, tm
     site.graph.fail("$value", "cut", times=99)
     with pytest.raises(TransientError):
         fetched(site, tmp_path, wanted)
+
+
+def test_messages_that_are_cut_off_among_others_that_come_end_no_session(site: GraphSite, tmp_path: Path) -> None:
+    site.deliver([message(number) for number in range(14)])
+    with opened(site) as session:
+        wanted = keys(session)
+    numbers = itertools.count()
+    # The request behind each second one is cut off: six in all, which is more than may be in a row.
+    site.graph.on_request = lambda _: site.graph.fail("$value", "cut") if next(numbers) % 2 else None
+    assert sorted(type(one).__name__ for one in fetched(site, tmp_path, wanted)) == ["Came"] * 8 + ["Failed"] * 6
+
+
+def test_new_mail_is_fetched_before_the_backlog_of_other_mailboxes(graph: Graph, tmp_path: Path) -> None:
+    backlog, news = GraphSite(graph), GraphSite(graph)
+    backlog.deliver([message(1)])
+    with opened(backlog) as first, opened(news) as second:
+        old = keys(first)
+        cursor = last_cursor(second)
+        news.deliver([message(2)])
+        new = keys(second, cursor)
+        options = first._options
+        pace = pace_of(options.graph, options.app)
+        while pace.bound > 1:
+            with pace.turn("box", urgent=True, stopped=lambda: False) as turn:
+                turn.put_off(throttled=True, retry_after=0.0)
+
+        def fetch(session: Office365Session, wanted: Sequence[Listed], name: str) -> None:
+            with Spool(tmp_path / name) as spool:
+                assert [type(one) for one in session.fetch("INBOX", wanted, spool)] == [Came]
+
+        with ThreadPoolExecutor(2) as pool:
+            with pace.turn("box", urgent=True, stopped=lambda: False):
+                waiting = [pool.submit(fetch, first, old, "old")]
+                waiting.append(pool.submit(fetch, second, new, "new"))
+                until(lambda: pace._urgent)
+            for one in waiting:
+                one.result(LONG)
+    assert [one.mailbox for one in graph.log.find("$value")] == [news.mailbox.id, backlog.mailbox.id]
 
 
 def test_a_message_that_is_too_large_fails_and_the_others_come(site: GraphSite, tmp_path: Path) -> None:
