@@ -423,6 +423,27 @@ def test_a_connection_that_is_cut_each_time_ends_the_session(site: GraphSite, tm
         fetched(site, tmp_path, wanted)
 
 
+def test_an_answer_that_never_begins_is_no_fault_of_a_message(site: GraphSite, tmp_path: Path) -> None:
+    site.deliver([message(1), message(2)])
+    with opened(site) as session:
+        wanted = keys(session)
+    site.graph.fail("$value", "close", times=9)
+    with pytest.raises(TransientError):
+        fetched(site, tmp_path, wanted)
+
+
+def test_a_message_that_is_cut_off_by_an_abort_has_not_failed(site: GraphSite, tmp_path: Path) -> None:
+    site.deliver([message(1, b"x" * 200_000)])
+    with opened(site) as session, Spool(tmp_path / "spool") as spool, ThreadPoolExecutor(1) as pool:
+        wanted, before = keys(session), session.came
+        site.graph.fail("$value", "freeze")
+        fetching = pool.submit(list, session.fetch("INBOX", wanted, spool))
+        until(lambda: session.came > before)
+        session.abort()
+        with pytest.raises(TransientError, match="abort"):
+            fetching.result(LONG)
+
+
 def test_messages_that_are_cut_off_among_others_that_come_end_no_session(site: GraphSite, tmp_path: Path) -> None:
     site.deliver([message(number) for number in range(14)])
     with opened(site) as session:

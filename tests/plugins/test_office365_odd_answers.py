@@ -6,6 +6,8 @@ import gzip
 import json
 import ssl
 import threading
+import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pytest
 import trustme
 
 from gatewayd import Action, AuthError, Came, Failed, GatewaydError, Listed, PermanentError, Spool, TransientError
+from gatewayd_office365.cursor import DeltaCursor
 from gatewayd_office365.options import Office365Options
 from gatewayd_office365.outgoing_mail import OutgoingFile, PutOff
 from gatewayd_office365.transport import Office365
@@ -158,6 +161,41 @@ def test_a_404_that_is_not_of_Exchange_is_no_message_that_is_gone(odd: Odd, sess
     assert isinstance(fetched(session, tmp_path), Failed)
     with pytest.raises(PermanentError):
         session.settle("INBOX", [KEY.key], Action(do="seen"))
+
+
+def test_nothing_in_place_of_a_message_is_no_message(odd: Odd, session: Office365Session, tmp_path: Path) -> None:
+    odd.say(200, b"")
+    assert isinstance(fetched(session, tmp_path), Failed)
+
+
+def test_a_message_without_headers_has_none_of_its_body(odd: Odd, session: Office365Session) -> None:
+    odd.say(200, b"\r\nbody\r\n\r\nmore")
+    assert not dict(session.headers("INBOX", [KEY.key]))[KEY.key].strip()
+
+
+def test_P8_of_headers_without_an_end_no_more_is_taken_than_they_may_have(odd: Odd, session: Office365Session) -> None:
+    odd.say(200, b"X: " + b"x" * (16 << 20))
+    assert len(dict(session.headers("INBOX", [KEY.key]))[KEY.key]) == 1 << 20
+    assert session.came < 4 << 20
+
+
+def test_another_message_than_was_asked_for_is_not_the_one_that_was(odd: Odd, session: Office365Session) -> None:
+    odd.say(200, {"id": KEY.key, "parentFolderId": KEY.key})
+    assert [one.key for one in session.look_up("INBOX", [KEY.key])] == [KEY.key]
+    odd.say(200, {"id": "AAkOther=", "parentFolderId": KEY.key})
+    assert list(session.look_up("INBOX", [KEY.key])) == []
+
+
+@pytest.mark.parametrize("backlog_until", [0, 1_800_000_000])
+def test_a_first_listing_whose_last_page_is_empty_comes_to_its_end(odd: Odd, session: Office365Session, backlog_until: int) -> None:
+    """Else each visit would read that page again, and never hear of new mail."""
+    mailbox, now = session._options.mailbox, int(time.time())
+    before = DeltaCursor(mailbox=mailbox, folder="f", link="/x?$skiptoken=1", backlog_until=backlog_until, compared=now)
+    odd.say(200, {"value": [], "@odata.deltaLink": f"{session._options.graph}/x?$deltatoken=2"})
+    (page,) = session.listing("INBOX", str(before))
+    assert page.keys == ()
+    after = DeltaCursor.parse(page.cursor)
+    assert after == (replace(before, link="/x?$deltatoken=2", backlog_until=0) if backlog_until else before)
 
 
 @pytest.mark.parametrize("code", ["ErrorInvalidUser", "MailboxNotEnabledForRESTAPI"])
