@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Courier", "DeliveryNote", "Forwarder", "Notice", "Parcel", "Receipt"]
 
+#: How many characters a delivery note may have.
+_NOTE = 4000
+
 
 def _kept_in_memory(_: str) -> None:
     pass
@@ -44,8 +47,11 @@ class DeliveryNote:
     def write(self, text: str) -> None:
         """Replace the text, at most 4,000 characters. It is on the disk when this returns.
 
-        Raises TransientError if another process has the delivery by now, or the store is away: the courier lets it through.
+        Raises TransientError if another process has the delivery by now, or the store is away: the courier lets it through. Raises
+        ValueError for a longer text.
         """
+        if len(text) > _NOTE:
+            raise ValueError(f"expected a note of at most {_NOTE} characters, got {len(text)}")
         self._keep(text)
         self._text = text
 
