@@ -67,18 +67,17 @@ class Drafts:
         return draft
 
     def clear(self, message_id: str) -> None:
-        """Delete the drafts of a delivery that was surely never sent, by our mark and by the Message-ID that we gave it."""
-        name = message_id.replace("'", "''")
-        marked = f"singleValueExtendedProperties/any(ep: ep/id eq '{MARK}' and ep/value eq '{name}')"
-        for condition in (marked, f"internetMessageId eq '{name}'"):
-            for draft in self._listed("drafts", condition):
+        """Delete the drafts of a delivery that was surely never sent, by our mark and by the Message-ID that we gave it.
+
+        Where Exchange refuses to look for them, they stay: they do no harm, and must not keep the mail from being sent.
+        """
+        for condition in (_marked(message_id), f"internetMessageId eq {_quoted(message_id)}"):
+            for draft in _ids(self._looked_for("drafts", condition)):
                 self.delete(draft)
 
     def sent_copy(self, message_id: str) -> str:
         """Return the id of the copy in Sent Items that has our mark; empty if there is none."""
-        name = message_id.replace("'", "''")
-        marked = f"singleValueExtendedProperties/any(ep: ep/id eq '{MARK}' and ep/value eq '{name}')"
-        return next(iter(self._listed("sentitems", marked)), "")
+        return next(iter(_ids(self._seen(self._looked_for("sentitems", _marked(message_id))))), "")
 
     def read(self, draft: str) -> Mapping[str, object] | None:
         """Return ``isDraft``, ``parentFolderId`` and ``internetMessageId`` of a message, in whatever folder; None if it is gone."""
@@ -157,8 +156,20 @@ class Drafts:
         answer = self._graph.request(self._posted("to begin an upload", *path, data={"AttachmentItem": item}))
         self._uploader.upload(text_of(self._done(answer).data, "uploadUrl"), one)
 
-    def _listed(self, folder: str, condition: str) -> Iterable[str]:
+    def _looked_for(self, folder: str, condition: str) -> GraphAnswer:
         query = f"$select=id&$top={_MOST}&$filter={quote(condition, safe='')}"
         target = self._graph.path("mailFolders", folder, "messages", query=query)
-        answer = self._seen(self._graph.request(GraphRequest(what="to look for a mail", target=target)))
-        return [found for one in objects_of(answer.data) if (found := text_of(one, "id"))]
+        return self._graph.request(GraphRequest(what="to look for a mail", target=target))
+
+
+def _ids(answer: GraphAnswer) -> list[str]:
+    return [found for one in objects_of(answer.data) if (found := text_of(one, "id"))]
+
+
+def _marked(message_id: str) -> str:
+    """Return the condition of a filter for messages that have our mark."""
+    return f"singleValueExtendedProperties/any(ep: ep/id eq '{MARK}' and ep/value eq {_quoted(message_id)})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

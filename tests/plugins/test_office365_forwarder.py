@@ -367,6 +367,14 @@ def test_P7_what_can_not_be_looked_for_is_not_given_up(outbox: Outbox, goal: Gra
     assert len(goal.copies) == 1
 
 
+def test_drafts_that_can_not_be_looked_for_do_not_keep_a_mail_that_was_surely_not_sent(outbox: Outbox, goal: GraphGoal) -> None:
+    """They are left behind, and do no harm."""
+    outbox.notes[1] = SendingNote().text
+    goal.graph.fail("mailFolders/drafts", status=400, code="ErrorInvalidUrlQueryFilter", times=2)
+    assert outbox.words(make_parcel(1))[0] == "delivered"
+    assert len(goal.copies) == 1
+
+
 @pytest.mark.parametrize("place", ["/send", "PATCH", "/messages"])
 def test_where_exchange_asks_for_patience_the_mail_waits_so_long(outbox: Outbox, goal: GraphGoal, place: str) -> None:
     goal.graph.fail(place, status=429, Retry_After="3000")
