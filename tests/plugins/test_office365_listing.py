@@ -199,7 +199,7 @@ def compared_at(cursor: str, second: float) -> str:
     return str(replace(known, compared=int(second)))
 
 
-@pytest.mark.parametrize("ahead", [-3_700, 86_400])
+@pytest.mark.parametrize("ahead", [-3_700, 3 * 86_400])
 def test_what_arrived_lately_is_listed_each_hour_also_after_a_clock_that_was_ahead(site: GraphSite, ahead: int) -> None:
     site.deliver([message(1)])
     with opened(site) as session:
@@ -207,6 +207,16 @@ def test_what_arrived_lately_is_listed_each_hour_also_after_a_clock_that_was_ahe
         *_, page = session.listing("INBOX", cursor)
         assert [one.key for one in page.keys] == ids(site)
         assert listed(session, page.cursor) == []
+
+
+def test_messages_of_a_page_are_listed_oldest_first(site: GraphSite) -> None:
+    site.deliver([message(1)])
+    with opened(site) as session:
+        known = DeltaCursor.parse(last_cursor(session))
+    assert known is not None
+    values = [{"id": f"id{day}", "receivedDateTime": f"2026-01-{day:02}T10:00:00Z"} for day in (3, 1, 2)]
+    step = Step(values=values, before=known, behind=known, ends=True)
+    assert [one.key for one in step.messages()] == ["id1", "id2", "id3"]
 
 
 def test_items_that_are_no_messages_do_not_count(site: GraphSite) -> None:
@@ -560,6 +570,25 @@ def test_a_token_that_ends_while_messages_are_fetched_costs_one_request_for_anot
 
 
 # --- settling and problems --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", [Action(do="seen"), Action(do="move", folder="Done"), Action(do="delete")], ids=str)
+def test_what_is_to_be_done_to_a_message_that_is_gone_counts_as_done(site: GraphSite, action: Action) -> None:
+    site.deliver([message(1), message(2)])
+    site.mailbox.folder("Done")
+    wanted = ids(site)
+    with opened(site) as session:
+        site.mailbox.take_out(site.mailbox.messages()[0])
+        session.settle("INBOX", wanted, action)
+    assert [one.is_read for one in site.mailbox.messages()] == ([True] if action.do == "seen" else [])
+
+
+def test_an_app_that_may_only_read_is_not_refused_for_each_message_anew(site: GraphSite) -> None:
+    site.deliver([message(number) for number in range(30)])
+    site.graph.app.roles = {"Mail.Read"}
+    with opened(site) as session, pytest.raises(PermanentError, match="30 of 30 messages"):
+        session.settle("INBOX", ids(site), Action(do="seen"))
+    assert len(site.graph.log.find("PATCH")) == 10
 
 
 def test_our_own_mark_comes_back_as_no_new_message(site: GraphSite) -> None:

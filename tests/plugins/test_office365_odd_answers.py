@@ -44,6 +44,8 @@ class Odd:
         #: How many bytes of answers were taken.
         self.sent = 0
         self.asked: list[str] = []
+        #: The field Date of answers; empty for the time as it is.
+        self.date = ""
 
     def say(self, status: int, body: bytes | Mapping[str, object], **headers: str) -> None:
         self.status, self.headers = status, {name.replace("_", "-"): value for name, value in headers.items()}
@@ -54,6 +56,9 @@ def _handler(odd: Odd) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = LONG
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return odd.date or super().date_time_string(timestamp)
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -184,6 +189,22 @@ def test_another_message_than_was_asked_for_is_not_the_one_that_was(odd: Odd, se
     assert [one.key for one in session.look_up("INBOX", [KEY.key])] == [KEY.key]
     odd.say(200, {"id": "AAkOther=", "parentFolderId": KEY.key})
     assert list(session.look_up("INBOX", [KEY.key])) == []
+
+
+def test_a_page_that_leads_to_itself_is_not_followed(odd: Odd, session: Office365Session) -> None:
+    before = DeltaCursor(mailbox=session._options.mailbox, folder="f", link="/x?$skiptoken=1", backlog_until=1_800_000_000)
+    odd.say(200, {"value": [{"id": "a"}], "@odata.nextLink": f"{session._options.graph}/x?$skiptoken=1"})
+    with pytest.raises(TransientError, match="lead nowhere"):
+        list(session.listing("INBOX", str(before)))
+    assert len(odd.asked) == 1
+
+
+def test_what_is_backlog_is_decided_by_the_clock_of_the_server(odd: Odd, session: Office365Session) -> None:
+    odd.date = "Thu, 01 Jan 2026 10:00:00 GMT"
+    values = [{"id": f"at{hour}", "receivedDateTime": f"2026-01-01T{hour:02}:00:00Z"} for hour in (9, 11)]
+    odd.say(200, {"id": "f", "value": values, "@odata.deltaLink": f"{session._options.graph}/x?$deltatoken=2"})
+    pages = session.listing("INBOX", None)
+    assert [([one.key for one in page.keys], page.backlog) for page in pages] == [(["at9"], True), (["at11"], False)]
 
 
 @pytest.mark.parametrize("backlog_until", [0, 1_800_000_000])
