@@ -94,7 +94,7 @@ class Office365Credential(Credential):
             f"Give the app the permission {permission} of Office 365 Exchange Online, with admin consent. Then, in Exchange Online "
             f"PowerShell, with ID = the Object ID of the enterprise application (not that of the app registration) and MAILBOX = "
             f"`username`: New-ServicePrincipal -AppId {self.options.client} -ObjectId ID; {right}; "
-            f"Set-CASMailbox -Identity MAILBOX {switch}. It takes up to two hours."
+            f"Set-CASMailbox -Identity MAILBOX {switch}. Exchange takes up to two hours for each change."
         )
 
 

@@ -128,7 +128,7 @@ class GraphClient:
         return self._pool.target(url)
 
     def token(self, refused: str = "") -> str:
-        """Return an access token, another one than is ``refused``. Raises AuthError or TransientError."""
+        """Return an access token, which is not the one that was ``refused``. Raises AuthError or TransientError."""
         return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
 
     def request(self, asked: GraphRequest) -> GraphAnswer:

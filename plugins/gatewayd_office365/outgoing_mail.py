@@ -96,7 +96,7 @@ class OutgoingMail:
             "body": {"contentType": "html" if html else "text", "content": html or (own.text if own else forward_text(parcel))},
             "from": people([(parcel.sender.name, parcel.sender.email)])[0] if parcel.sender else None,
             "internetMessageId": parcel.message_id,
-            # Of its headers Graph lets us set those that begin with X- (RFC 3834 has none of them; Exchange wants this one).
+            # Graph takes only headers that begin with X-, so no Auto-Submitted (RFC 3834). Exchange heeds this one in its place.
             "internetMessageHeaders": [{"name": "X-Auto-Response-Suppress", "value": "All"}] if own is None else [],
             "singleValueExtendedProperties": marks,
         }

@@ -104,11 +104,10 @@ class Pace:
                 self._not_before.pop(turn.mailbox, None)
 
     def put_off(self, turn: Turn, *, throttled: bool, retry_after: float | None) -> float:
-        """Let the app begin no request for ``retry_after`` seconds, which is returned.
+        """Begin no request for ``retry_after`` seconds, or for longer each time where that is None. Return how long.
 
-        Unless the app is ``throttled``, for this mailbox alone: the fault may be its own, and must not delay others.
-        Where Microsoft does not say how long: longer each time. ``throttled`` halves the bound over all mailboxes, once for all
-        requests of the same moment.
+        If the app is ``throttled``, that holds for all of its mailboxes, and the bound over them is halved, once for all requests
+        of the same moment. Else it holds for this mailbox alone: the fault may be its own, and must not delay others.
         """
         now = time.monotonic()
         with self._changed:

@@ -48,7 +48,7 @@ class Office365(Transport):
     def group_limit(self) -> int | None:
         """See ``Transport``: as many visits as requests may be in flight, since a visit makes one at a time.
 
-        None begins while Microsoft asks the app to wait: its accounts then wait without a thread.
+        While Microsoft asks the app to wait it is 0, so that its accounts wait without a thread.
         """
         return pace_of(self.options.graph, self.options.app).bound
 
