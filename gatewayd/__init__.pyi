@@ -3,9 +3,15 @@
 from gatewayd.api.connection import ANSWER_BYTES as ANSWER_BYTES
 from gatewayd.api.connection import LEAST_RATE as LEAST_RATE
 from gatewayd.api.connection import Connection as Connection
+from gatewayd.api.consent import Consent as Consent
+from gatewayd.api.consent import ConsentEnded as ConsentEnded
+from gatewayd.api.consent import ConsentRequest as ConsentRequest
+from gatewayd.api.consent import DeviceCode as DeviceCode
+from gatewayd.api.consent import Grant as Grant
 from gatewayd.api.credential import Credential as Credential
 from gatewayd.api.credential import Token as Token
 from gatewayd.api.credential import TokenSource as TokenSource
+from gatewayd.api.credential import TokenUse as TokenUse
 from gatewayd.api.delivery import Bounce as Bounce
 from gatewayd.api.delivery import Bounced as Bounced
 from gatewayd.api.delivery import Delivery as Delivery

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
-__all__ = ["Credential", "Token", "TokenSource"]
+    from gatewayd.api.consent import Consent
+
+__all__ = ["Credential", "Token", "TokenSource", "TokenUse"]
 
 #: A token is renewed so many seconds before it ends, or at half of its life if it lives for less than twice as long.
 _MARGIN = 300.0
@@ -72,6 +74,13 @@ class Credential(Plugin):
 
             return Token(answer["access_token"], lasts=answer["expires_in"])
         """
+
+    def consent(self) -> Consent | None:
+        """Return how persons consent to our opening their mailboxes, if the options say that they do. Does no I/O.
+
+        Then tokens come by their refresh tokens, and ``obtain`` is never called.
+        """
+        return None
 
     def advice(self, protocol: str) -> str:
         """Return what to do if the authority gave a token and a mail server then refuses it. Does no I/O; never raises.
@@ -190,6 +199,16 @@ class TokenSource:
             # Pydantic turns a ValueError, and no TypeError, into a fault with its place.
             raise ValueError("expected the name of a credential, or its kind and fields")  # noqa: TRY004  see above
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """Which tokens an account logs in with. ``Options`` with a ``TokenSource`` have it as their property ``token_use``."""
+
+    source: TokenSource
+    #: As ``TokenSource.token`` gets them.
+    user: str
+    resource: str = ""
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from gatewayd.api.credential import TokenSource
+from gatewayd.api.credential import TokenSource, TokenUse
 from gatewayd.api.endpoint import Login
 from gatewayd.api.options import Secret
 from gatewayd.api.redaction import quoted
@@ -59,6 +59,11 @@ class TokenEndpoint(Login):
             found = "neither" if self.password is None else "both"
             raise ValueError(f"expected either 'password' or 'credential', found {found}")
         return self
+
+    @property
+    def token_use(self) -> TokenUse | None:
+        """The tokens to log in with; None with a password."""
+        return TokenUse(self.credential, self.username) if self.credential else None
 
 
 def token_mechanism(server: Server, offered: Collection[str]) -> TokenMechanism:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from gatewayd import ConfigPath, Day, Duration, Secret, TokenSource, Transport
+from gatewayd import ConfigPath, Day, Duration, Secret, TokenSource, TokenUse, Transport
 from gatewayd_office365.credential import Office365Credential
 from gatewayd_office365.credential_options import GUID, Client, Office365CredentialOptions, SecureUrl, Tenant
 
@@ -86,6 +86,11 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
     def tokens(self) -> TokenSource:
         """The tokens for the mailbox."""
         return self._tokens
+
+    @property
+    def token_use(self) -> TokenUse:
+        """The tokens that open the mailbox."""
+        return TokenUse(self.tokens, self.mailbox, self.resource)
 
     @property
     def app(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from gatewayd import Forwarder, Secret, Server, TokenSource
+from gatewayd import Forwarder, Secret, Server, TokenSource, TokenUse
 
 if TYPE_CHECKING:
     from typing import Self
@@ -53,6 +53,11 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
                 "expected both, or neither for a server that takes mail without a log-in"
             )
         return self
+
+    @property
+    def token_use(self) -> TokenUse | None:
+        """The tokens to log in with; None without a credential."""
+        return TokenUse(self.credential, self.username) if self.credential and self.username else None
 
     @property
     def command_seconds(self) -> float:
