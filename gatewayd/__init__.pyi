@@ -130,7 +130,9 @@ from gatewayd.api.store import OwedVerbs as OwedVerbs
 from gatewayd.api.store import ProofVerbs as ProofVerbs
 from gatewayd.api.store import ProvisionalVerbs as ProvisionalVerbs
 from gatewayd.api.store import RequestVerbs as RequestVerbs
+from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
+from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment

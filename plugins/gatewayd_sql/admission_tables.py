@@ -1,21 +1,22 @@
-"""The tables of verdicts that may change, and of directories. Importing this module makes ``metadata`` complete.
+"""The tables of verdicts that may change, of directories, and of secrets. Importing this module makes ``metadata`` complete.
 
 refused         who sent what was not admitted, beside its entry in the ledger, and for whom a person admitted it
 refused_filing  who sent mail that is filed for some operators of its account, and which of the others refused it
 judged          by which settings and records all of an account's mail that is not admitted was judged last
 provisional     verdicts on stored mail that are given again by newer records
 directory       how each operator's directory is (promise P10)
+secret          what is kept sealed, such as persons' refresh tokens, under names and by keys that the kernel knows (promise P9)
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Table, Text, literal_column
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, LargeBinary, Table, Text, literal_column
 
 from gatewayd_sql.dialect import KEPT, SMALL_ROWS, only_where
 from gatewayd_sql.outbox_tables import metadata
 from gatewayd_sql.tables import ledger
 
-__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused", "refused_filing"]
+__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused", "refused_filing", "secret"]
 
 #: Spelled out like ``WAITING``.
 REFUSED = literal_column("'not admitted'", Text)
@@ -87,4 +88,12 @@ directory = Table(
     Column("rows", Text, nullable=False),
     Column("faults", Text, nullable=False),
     Column("warnings", Text, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )

@@ -18,6 +18,7 @@ from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.provisional import Provisionals
 from gatewayd_sql.requests import RequestTables
+from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
 
 __all__ = ["Sql"]
@@ -37,6 +38,7 @@ class Sql(
     Provisionals,
     Auditor,
     Accounts,
+    SecretTable,
     SqlOffer,
     # By the base alone Python would not notice that a verb is missing.
     Store,

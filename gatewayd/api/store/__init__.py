@@ -28,6 +28,7 @@ from gatewayd.api.store.leases import LEASE_SECONDS, LeaseVerbs
 from gatewayd.api.store.ledger import LedgerVerbs, OwedVerbs
 from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVerbs
 from gatewayd.api.store.proofs import ProofVerbs
+from gatewayd.api.store.sealed_secrets import SecretVerbs
 
 if TYPE_CHECKING:
     from gatewayd.api.roles import Folders
@@ -48,6 +49,7 @@ __all__ = [
     "ProofVerbs",
     "ProvisionalVerbs",
     "RequestVerbs",
+    "SecretVerbs",
     "Store",
 ]
 
@@ -67,8 +69,9 @@ class Store(
     ProvisionalVerbs,
     ProofVerbs,
     AccountVerbs,
+    SecretVerbs,
 ):
-    """Keeps ledger, raw mail, filings, links, deliveries and leases.
+    """Keeps ledger, raw mail, filings, links, deliveries, leases and sealed secrets.
 
     Every verb may raise TransientError while the database can't be reached. It raises StoreReplaced once others find another
     database by this one's name, such as a backup: what was written is seen by nobody, so nothing may be done on a mail server.

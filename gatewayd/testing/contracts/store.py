@@ -20,6 +20,7 @@ from gatewayd.testing.contracts.posting import PostingContract
 from gatewayd.testing.contracts.proofs import ProofContract
 from gatewayd.testing.contracts.refused import RefusedFilingContract
 from gatewayd.testing.contracts.rereads import RereadContract
+from gatewayd.testing.contracts.sealed_secrets import SecretContract
 from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
 
@@ -49,6 +50,7 @@ class StoreContract(
     BounceContract,
     AdmissionContract,
     RefusedFilingContract,
+    SecretContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 
