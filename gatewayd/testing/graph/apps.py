@@ -33,6 +33,12 @@ class EntraApp:
     has_principal: bool = True
     #: Whether Conditional Access blocks it.
     is_blocked: bool = False
+    #: The redirect URIs: where the browser of a person may be sent who has consented. On this machine, any port will do.
+    redirects: set[str] = field(default_factory=lambda: {"http://localhost"})
+    #: Whether these are of the platform "Mobile and desktop applications": the app then must not prove itself for a person's token.
+    is_public: bool = False
+    #: Whether it allows public client flows, such as a device code.
+    allows_device_code: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -52,8 +52,12 @@ class GraphCall:
         return message.immutable_id if self.has_immutable_ids else message.item_id
 
     def needs(self, roles: frozenset[str]) -> None:
-        """Raise ODataError unless the app has one of these permissions for the mailbox."""
+        """Raise ODataError unless the app, or the person behind it, has one of these permissions for the mailbox."""
         app = self.token.app
+        if self.token.person:
+            if self.token.person != self.mailbox.id or not self.token.roles & roles:
+                raise ODataError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+            return
         if app.only is not None and self.mailbox.id not in app.only:
             text = "Access to OData is disabled: [RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
             raise ODataError(403, "ErrorAccessDenied", text)

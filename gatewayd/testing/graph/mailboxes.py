@@ -24,6 +24,10 @@ class ExchangeMailbox:
 
     def __init__(self, address: str, tenant: str, lock: RLock, *, language: str = "en") -> None:
         self.address = address
+        #: The name that its user logs in with.
+        self.login_name = address
+        #: More addresses at which it gets mail.
+        self.aliases: list[str] = []
         self.tenant = tenant
         #: The User Object ID.
         self.id = str(uuid.uuid4())

@@ -28,10 +28,23 @@ __all__ = [
     "message",
     "message_mime",
     "move_message",
+    "person",
     "top_folders",
 ]
 
 _renderings = itertools.count(1)
+
+
+def person(call: GraphCall) -> ServedResponse:
+    """Answer who the mailbox belongs to."""
+    mailbox = call.mailbox
+    shown: dict[str, Callable[[], object]] = {
+        "id": lambda: mailbox.id,
+        "mail": lambda: mailbox.address,
+        "userPrincipalName": lambda: mailbox.login_name,
+        "proxyAddresses": lambda: [f"SMTP:{mailbox.address}", *(f"smtp:{alias}" for alias in mailbox.aliases)],
+    }
+    return answered(200, call.query.selected(shown))
 
 
 def top_folders(call: GraphCall) -> ServedResponse:

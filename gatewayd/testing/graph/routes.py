@@ -56,10 +56,13 @@ class Routes:
             ("POST", "sendMail"): sending.send_mail,
             ("POST", "messages/*/send"): sending.send_draft,
         }
-        by_roles = ((reading, "Mail.Read Mail.ReadWrite"), (writing, "Mail.ReadWrite"), (sends, "Mail.Send"))
+        endpoints: list[dict[tuple[str, str], Handler]] = [reading, writing, sends, {("GET", ""): messages.person}]
+        roles = ("Mail.Read Mail.ReadWrite", "Mail.ReadWrite", "Mail.Send", "User.Read User.Read.All")
         #: The endpoints, each with the permissions of which an app needs one.
         self.all: Mapping[tuple[str, str], tuple[Handler, frozenset[str]]] = {
-            key: (handler, frozenset(roles.split())) for routes, roles in by_roles for key, handler in routes.items()
+            key: (handler, frozenset(names.split()))
+            for routes, names in zip(endpoints, roles, strict=True)
+            for key, handler in routes.items()
         }
         self._shapes = {shape for _, shape in self.all}
 

@@ -41,6 +41,7 @@ class Graph:
         self.faults = service.faults
         self.log = service.log
         self.tokens = service.login
+        self.consents = service.login.consents
         self.folder = Path(tempfile.mkdtemp(prefix="graph-"))
         #: The certificate of the CA that clients must trust.
         self.ca_file = self.folder / "ca.pem"

@@ -50,7 +50,7 @@ class GraphService:
         self.lock = RLock()
         self.sync_states = SyncStates()
         self.post = PostOffice(mailboxes=self.mailboxes)
-        self.login = LoginService(self.tenants)
+        self.login = LoginService(self.tenants, self.mailboxes)
         self._uploads = UploadSessions()
         self.routes = Routes(self.sync_states.answer, self._uploads.create)
         self.authority = self.elsewhere = ""
@@ -133,6 +133,12 @@ class GraphService:
         if (request.method, where) == ("POST", "oauth2/v2.0/token"):
             with self.lock:
                 return self.login.answer(tenant, request, self.authority + request.target)
+        if (request.method, where) == ("GET", "oauth2/v2.0/authorize"):
+            with self.lock:
+                return self.login.page(tenant, QueryOptions(request.target.partition("?")[2]).options)
+        if (request.method, where) == ("POST", "oauth2/v2.0/devicecode"):
+            with self.lock:
+                return self.login.device(tenant, request, self.authority)
         return answered(404)
 
     def _graph(
@@ -140,6 +146,7 @@ class GraphService:
     ) -> ServedResponse:
         with self.lock:
             token = self.login.owner(request.headers.get("authorization", ""))
+            parts = _user_path(parts, token.person)
             mailbox = self._mailbox(parts, token.app.tenant)
         self._begin(logged, fault, token.app.client, mailbox.id)
         if len(request.body) > _MAX_REQUEST:
@@ -188,6 +195,15 @@ class GraphService:
             text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise ODataError(404, "MailboxNotEnabledForRESTAPI", text)
         return found
+
+
+def _user_path(parts: list[str], person: str) -> list[str]:
+    """Return a path below ``/me`` as it is below ``/users``. Raises ODataError if no person stands behind the token."""
+    if parts[:1] != ["me"]:
+        return parts
+    if not person:
+        raise ODataError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+    return ["users", person, *parts[1:]]
 
 
 def _seconds(retry_after: str) -> float:

@@ -1,4 +1,4 @@
-"""The token endpoint of Microsoft's identity platform: client credentials (RFC 6749 section 4.4), with Microsoft's error codes."""
+"""The token endpoint of Microsoft's identity platform: for apps (RFC 6749 section 4.4) and for persons, with Microsoft's codes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import json
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from gatewayd.testing.graph.assertions import AssertionRefused, verify_assertion
-from gatewayd.testing.graph.odata import ODataError, answered, new_id
+from gatewayd.testing.graph.consents import PERSONAL_GRANTS, Consents, check_client
+from gatewayd.testing.graph.entra_refusals import EntraRefused
+from gatewayd.testing.graph.odata import ODataError, answered
+from gatewayd.testing.graph.scopes import GRAPH, OUTLOOK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.testing.graph.apps import EntraApp, EntraTenant
+    from gatewayd.testing.graph.mailboxes import ExchangeMailbox
+    from gatewayd.testing.graph.odata import Json
     from gatewayd.testing.graph.wire import ServedRequest, ServedResponse
 
 __all__ = ["IssuedToken", "LoginService"]
@@ -28,8 +33,6 @@ _TOKEN = 2_000
 _SCOPE = "/.default"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _TENANT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[\w-]+(?:\.[\w-]+)+")
-#: Resources that a tenant knows beside Graph.
-_OTHER_RESOURCES = ("https://outlook.office365.com",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,29 +45,22 @@ class IssuedToken:
     roles: frozenset[str]
     #: When it ends, in seconds since 1970.
     ends: float
-
-
-class _TokenRefused(Exception):
-    """A refused request for a token: an AADSTS code with its HTTP status, error and text."""
-
-    def __init__(self, code: int, status: int, error: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.status = status
-        self.error = error
+    #: The id of the mailbox of the person who lets the app have it; empty for a token of the app's own.
+    person: str = ""
 
 
 class LoginService:
     """Issues tokens, and knows those that it has issued."""
 
-    def __init__(self, tenants: Mapping[str, EntraTenant]) -> None:
-        """``tenants`` are by their ids."""
+    def __init__(self, tenants: Mapping[str, EntraTenant], mailboxes: Mapping[str, ExchangeMailbox]) -> None:
+        """``tenants`` are by their ids, ``mailboxes`` by their ids and addresses."""
         self._tenants = tenants
         #: The addresses that mean Graph, without a path.
-        self.audiences = {"https://graph.microsoft.com"}
+        self.audiences = {GRAPH}
         #: How long a token lasts, in seconds. Microsoft's own last 60 to 90 minutes.
         self.lifetime = 3599
         self._issued: dict[str, IssuedToken] = {}
+        self.consents = Consents(mailboxes, self.audiences)
 
     def expire(self) -> None:
         """Let all tokens that were issued so far end now."""
@@ -88,8 +84,8 @@ class LoginService:
         """Answer with the tenant's endpoints (OpenID Connect Discovery 1.0 section 4)."""
         try:
             base = f"{authority}/{self._tenant(tenant).id}"
-        except _TokenRefused as refused:
-            return _refusal(400, "invalid_tenant", refused.code, str(refused))
+        except EntraRefused as refused:
+            return EntraRefused(refused.code, 400, "invalid_tenant", str(refused)).answer()
         return answered(
             200,
             {
@@ -108,52 +104,80 @@ class LoginService:
         form = request_form(request)
         try:
             app = self._app(self._tenant(tenant), form.get("client_id", ""))
-            _check_credential(app, form, endpoint)
-            token, issued = self._issue(app, form)
-        except _TokenRefused as refused:
-            return _refusal(refused.status, refused.error, refused.code, str(refused))
-        self._issued[token] = issued
+            if form.get("grant_type") in PERSONAL_GRANTS:
+                told = self._for_person(app, form, endpoint)
+            else:
+                told = {"access_token": self._for_app(app, form, endpoint)}
+        except EntraRefused as refused:
+            return refused.answer()
         lasts = {"expires_in": self.lifetime, "ext_expires_in": self.lifetime}
-        return answered(
-            200, {"token_type": "Bearer", **lasts, "access_token": token}, Cache_Control="no-store, no-cache", Pragma="no-cache"
-        )
+        return answered(200, {"token_type": "Bearer", **lasts, **told}, Cache_Control="no-store, no-cache", Pragma="no-cache")
+
+    def page(self, tenant: str, asked: Mapping[str, str]) -> ServedResponse:
+        """Answer the browser of a person on the page where it consents."""
+        try:
+            return self.consents.page(self._app(self._tenant(tenant), asked.get("client_id", "")), asked)
+        except EntraRefused as refused:
+            return refused.answer()
+
+    def device(self, tenant: str, request: ServedRequest, authority: str) -> ServedResponse:
+        """Answer a request for a device code."""
+        form = request_form(request)
+        try:
+            return self.consents.device(self._app(self._tenant(tenant), form.get("client_id", "")), form, authority)
+        except EntraRefused as refused:
+            return refused.answer()
 
     def _tenant(self, name: str) -> EntraTenant:
         found = self._tenants.get(name.lower()) or next((t for t in self._tenants.values() if t.domain == name.lower()), None)
         if not _TENANT.fullmatch(name):
             text = f"Specified tenant identifier '{name}' is neither a valid DNS name, nor a valid external domain."
-            raise _TokenRefused(900023, 400, "invalid_request", text)
+            raise EntraRefused(900023, 400, "invalid_request", text)
         if found is None:
             text = f"Tenant '{name}' not found. Check to make sure you have the correct tenant ID and cloud."
-            raise _TokenRefused(90002, 400, "invalid_request", text)
+            raise EntraRefused(90002, 400, "invalid_request", text)
         return found
 
     def _app(self, tenant: EntraTenant, client: str) -> EntraApp:
         app = tenant.apps.get(client.lower())
         if app is None:
             text = f"Application with identifier '{client}' was not found in the directory '{tenant.domain}'."
-            raise _TokenRefused(700016, 400, "unauthorized_client", text)
+            raise EntraRefused(700016, 400, "unauthorized_client", text)
         if not app.has_principal:
             text = f"The client application {client} is missing service principal in the tenant {tenant.id}."
-            raise _TokenRefused(7000229, 400, "unauthorized_client", text)
+            raise EntraRefused(7000229, 400, "unauthorized_client", text)
         return app
 
-    def _issue(self, app: EntraApp, form: Mapping[str, str]) -> tuple[str, IssuedToken]:
+    def _for_app(self, app: EntraApp, form: Mapping[str, str], endpoint: str) -> str:
+        _check_credential(app, form, endpoint)
         if form.get("grant_type") != "client_credentials":
             text = f"The app requested an unsupported grant type '{form.get('grant_type', '')}'."
-            raise _TokenRefused(70003, 400, "unsupported_grant_type", text)
+            raise EntraRefused(70003, 400, "unsupported_grant_type", text)
         scope = form.get("scope", "")
         if not scope.endswith(_SCOPE):
             text = f"The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."
-            raise _TokenRefused(70011, 400, "invalid_scope", text)
+            raise EntraRefused(70011, 400, "invalid_scope", text)
         audience = scope.removesuffix(_SCOPE)
-        if audience not in {*self.audiences, *_OTHER_RESOURCES}:
+        if audience not in {*self.audiences, OUTLOOK}:
             text = f"The resource principal named {audience} was not found in the tenant named {app.tenant}."
-            raise _TokenRefused(500011, 400, "invalid_resource", text)
+            raise EntraRefused(500011, 400, "invalid_resource", text)
         if app.is_blocked:
-            raise _TokenRefused(53003, 400, "access_denied", "Access has been blocked by Conditional Access policies.")
-        issued = IssuedToken(app=app, audience=audience, roles=frozenset(app.roles), ends=time.time() + self.lifetime)
-        return _written(issued), issued
+            raise EntraRefused(53003, 400, "access_denied", "Access has been blocked by Conditional Access policies.")
+        return self._issue(IssuedToken(app=app, audience=audience, roles=frozenset(app.roles), ends=time.time() + self.lifetime))
+
+    def _for_person(self, app: EntraApp, form: Mapping[str, str], endpoint: str) -> Json:
+        if check_client(app, form):
+            _check_credential(app, form, endpoint)
+        permit, scopes = self.consents.granted(app, form)
+        roles, ends = frozenset(one.permission for one in scopes), time.time() + self.lifetime
+        issued = IssuedToken(app=app, audience=min(scopes).api, roles=roles, ends=ends, person=permit.person.id)
+        told = {"access_token": self._issue(issued), "scope": " ".join(f"{one.api}/{one.permission}" for one in sorted(scopes))}
+        return told | ({"refresh_token": self.consents.refresh_token(permit)} if permit.is_lasting else {})
+
+    def _issue(self, issued: IssuedToken) -> str:
+        token = _written(issued)
+        self._issued[token] = issued
+        return token
 
 
 def request_form(request: ServedRequest) -> dict[str, str]:
@@ -175,21 +199,21 @@ def _check_credential(app: EntraApp, form: Mapping[str, str], endpoint: str) -> 
             verify_assertion(form.get("client_assertion", ""), app, endpoint)
         except AssertionRefused as refused:
             text = f"The certificate with identifier used to sign the client assertion is not registered or not fit: {refused}."
-            raise _TokenRefused(700027, 401, "invalid_client", text) from None
+            raise EntraRefused(700027, 401, "invalid_client", text) from None
         return
     secret = form.get("client_secret", "")
     if not secret:
         text = "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."
-        raise _TokenRefused(7000216, 401, "invalid_client", text)
+        raise EntraRefused(7000216, 401, "invalid_client", text)
     if not app.secret or not secrets.compare_digest(secret.encode(), app.secret.encode()):
         text = (
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the"
             f" client secret ID, for a secret added to app '{app.client}'."
         )
-        raise _TokenRefused(7000215, 401, "invalid_client", text)
+        raise EntraRefused(7000215, 401, "invalid_client", text)
     if app.secret_ends <= time.time():
         text = f"The provided client secret keys for app '{app.client}' are expired."
-        raise _TokenRefused(7000222, 401, "invalid_client", text)
+        raise EntraRefused(7000222, 401, "invalid_client", text)
 
 
 def _written(issued: IssuedToken) -> str:
@@ -206,7 +230,8 @@ def _written(issued: IssuedToken) -> str:
         "tid": issued.app.tenant,
         "ver": "1.0",
         # Without any permission, the claim is missing.
-        **({"roles": sorted(issued.roles)} if issued.roles else {}),
+        **({"roles": sorted(issued.roles)} if issued.roles and not issued.person else {}),
+        **({"scp": " ".join(sorted(issued.roles)), "oid": issued.person} if issued.person else {}),
     }
     head = _part(json.dumps({"typ": "JWT", "alg": "RS256", "kid": secrets.token_urlsafe(20)}).encode())
     signature = secrets.token_urlsafe(256)
@@ -220,24 +245,8 @@ def _part(data: bytes) -> str:
 
 
 def _ended(issued: IssuedToken) -> IssuedToken:
-    return IssuedToken(app=issued.app, audience=issued.audience, roles=issued.roles, ends=0)
+    return replace(issued, ends=0)
 
 
 def _unauthorized(text: str) -> ODataError:
     return ODataError(401, "InvalidAuthenticationToken", text, WWW_Authenticate='Bearer realm="", error="invalid_token"')
-
-
-def _refusal(status: int, error: str, code: int, text: str) -> ServedResponse:
-    trace, correlation, stamp = new_id(), new_id(), time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-    return answered(
-        status,
-        {
-            "error": error,
-            "error_description": f"AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
-            "error_codes": [code],
-            "timestamp": stamp,
-            "trace_id": trace,
-            "correlation_id": correlation,
-            "error_uri": f"https://login.microsoftonline.com/error?code={code}",
-        },
-    )

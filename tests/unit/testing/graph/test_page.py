@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from gatewayd.testing.graph import EntraApp, Graph
+from gatewayd.testing.graph.consents import Consents
 from gatewayd.testing.graph.faults import FaultWay, Throttling
 from gatewayd.testing.graph.knobs import Knobs
 from gatewayd.testing.graph.request_log import RequestLog
@@ -17,6 +18,8 @@ from tests.world import blocks
 
 PAGE = Path(__file__).parents[4] / "docs" / "testing-office365.md"
 TEXT = PAGE.read_text()
+#: What the endpoints call.
+_ANSWERING = {"device", "granted", "page", "refresh_token"}
 
 
 def test_its_example_is_run() -> None:
@@ -40,12 +43,14 @@ def test_it_names_each_way_to_fail(way: str) -> None:
     assert f'`"{way}"`' in TEXT
 
 
-def test_it_names_what_tests_call() -> None:
+def test_it_names_what_tests_call(graph: Graph) -> None:
     names = {name for name, _ in inspect.getmembers(Graph) if name[0] != "_"} - {"host", "port", "elsewhere"}
     missing = [name for name in names if f"graph.{name}" not in TEXT]
     missing += [name for name in ("deliver", "move", "mark_read", "delete", "messages") if f"mailbox.{name}" not in TEXT]
     missing += [
         name for name in vars(RequestLog) if name[0] != "_" and name not in {"begin", "count", "end", "clear"} and name not in TEXT
     ]
+    settings = {name for name in [*vars(Consents), *vars(graph.consents)] if name[0] != "_"}
+    missing += [name for name in settings - _ANSWERING if f".{name}" not in TEXT]
     missing += [field.name for field in fields(EntraApp) if field.name not in TEXT]
     assert missing == []

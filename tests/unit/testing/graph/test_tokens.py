@@ -15,7 +15,7 @@ from gatewayd.testing.graph.drafts import UploadSessions
 from gatewayd.testing.graph.routes import Routes
 
 
-def _claims(token: str) -> dict[str, object]:
+def claims_of(token: str) -> dict[str, object]:
     claims: dict[str, object] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims
 
@@ -26,7 +26,7 @@ def test_a_token_is_issued_and_has_the_size_and_the_claims_of_a_real_one(client:
     assert answer.json["token_type"] == "Bearer"
     assert answer.json["expires_in"] == answer.json["ext_expires_in"] == 3599
     assert 1_900 < len(answer.json["access_token"]) < 2_100
-    claims = _claims(answer.json["access_token"])
+    claims = claims_of(answer.json["access_token"])
     assert claims["roles"] == ["Mail.ReadWrite", "Mail.Send"]
     assert claims["appid"] == client.app.client
 
@@ -119,7 +119,7 @@ def test_permissions_are_those_of_the_token_and_of_rbac(client: Client) -> None:
     client.app.roles.clear()
     assert client.get("mailFolders/inbox").status == 200
     client.log_in()
-    assert "roles" not in _claims(client.token)
+    assert "roles" not in claims_of(client.token)
     refused = client.get("mailFolders/inbox")
     assert (refused.status, refused.code) == (403, "ErrorAccessDenied")
     client.app.granted[client.mailbox.id] = {"Mail.Read"}
