@@ -85,6 +85,7 @@ from gatewayd.api.ledger import Retry as Retry
 from gatewayd.api.ledger import State as State
 from gatewayd.api.ledger import Vanished as Vanished
 from gatewayd.api.ledger import Waiting as Waiting
+from gatewayd.api.login_advice import login_advice as login_advice
 from gatewayd.api.options import ConfigPath as ConfigPath
 from gatewayd.api.options import Day as Day
 from gatewayd.api.options import Duration as Duration

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
+from gatewayd.api.login_refusals import LOGIN_REFUSALS
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
 from gatewayd_google.refusals import OTHER, REFUSALS
@@ -30,6 +31,7 @@ PLUGINS = Path(__file__).parent.parent / "plugins"
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
 GOOGLE = DOCS / "google.md"
 OFFICE365 = DOCS / "office365.md"
+PEOPLE = DOCS / "people.md"
 #: The kernel's rooms from the ground up: each imports only from those before it, for types as well.
 ROOMS = [
     "errors",
@@ -50,6 +52,7 @@ _BEGIN = "<!-- Generated from the first sentences of the modules by `python -m t
 _REFUSALS = "<!-- Generated from gatewayd_google/refusals.py by `python -m tests.docs`. -->"
 _TOKENS = "<!-- Generated from gatewayd_office365/token_faults.py by `python -m tests.docs`. -->"
 _GRAPH = "<!-- Generated from gatewayd_office365/graph_faults.py by `python -m tests.docs`. -->"
+_LOGINS = "<!-- Generated from gatewayd/api/login_refusals.py by `python -m tests.docs`. -->"
 _END = "<!-- The end of what is generated. -->"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
 
@@ -190,6 +193,20 @@ def with_faults(text: str) -> str:
     return _with(_with(text, _TOKENS, f"{token_faults()}\n"), _GRAPH, f"{graph_faults()}\n")
 
 
+def login_refusals() -> str:
+    """Return the table of docs/people.md: what servers say when they refuse a log-in, and what to do about it."""
+    rows = ["| who | says | by | what is wrong | what to do |", "|---|---|---|---|---|"]
+    for one in LOGIN_REFUSALS:
+        words, by = ", ".join(f"`{word}`" for word in one.words), ", ".join(one.protocols)
+        rows.append(f"| {one.who} | {words} | {by} | {one.says} | {one.advice} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_login_refusals(text: str) -> str:
+    """Return docs/people.md with the table as it is now."""
+    return _with(text, _LOGINS, f"{login_refusals()}\n")
+
+
 def _with(text: str, begin: str, generated: str) -> str:
     head, begin, rest = text.partition(begin)
     _, end, tail = rest.partition(_END)
@@ -202,6 +219,7 @@ def main() -> int:
     CONTRIBUTING.write_text(with_rooms(CONTRIBUTING.read_text()))
     GOOGLE.write_text(with_refusals(GOOGLE.read_text()))
     OFFICE365.write_text(with_faults(OFFICE365.read_text()))
+    PEOPLE.write_text(with_login_refusals(PEOPLE.read_text()))
     docs_configuration.PAGE.write_text(docs_configuration.text(loading.load()))
     return 0
 

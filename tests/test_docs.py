@@ -42,6 +42,12 @@ def test_the_page_on_office365_has_the_tables_of_its_errors() -> None:
     assert docs.graph_faults() in text
 
 
+def test_the_page_for_people_has_the_table_of_refused_log_ins() -> None:
+    text = docs.PEOPLE.read_text()
+    assert text == docs.with_login_refusals(text), "run: python -m tests.docs"
+    assert docs.login_refusals() in text
+
+
 def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
     offers, tells = ({f"gatewayd_{one}" for one in group} for group in (ROLES, OBSERVERS))

@@ -144,7 +144,7 @@ class ImapClient(imaplib.IMAP4):
     def refused(self, data: object, what: str, otherwise: type[GatewaydError] = TransientError) -> GatewaydError:
         """Return the error for what came with a NO or BAD; see ``faults.refused``."""
         text = f"{self._options.where}: {what}"
-        return refused(response_text(data), text, otherwise, self._secrets, self._options.credential)
+        return refused(self._options, response_text(data), text, otherwise, self._secrets)
 
     @property
     def secrets(self) -> Sequence[str]:

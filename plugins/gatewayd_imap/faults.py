@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 from imap_tools.errors import UnexpectedCommandStatusError
 
-from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, other_protocol, quoted, socket_errors
+from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, login_advice, other_protocol, quoted, socket_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd import TokenSource
     from gatewayd_imap.options import ImapOptions
 
 __all__ = ["Away", "errors", "greeted_otherwise", "refused", "response_text"]
@@ -58,9 +57,10 @@ def response_text(data: object) -> bytes:
 
 
 def refused(
-    answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str], credential: TokenSource | None = None
+    options: ImapOptions, answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str]
 ) -> GatewaydError:
     """Return the error for a NO or BAD by its response code, or an error of class ``otherwise`` if the code is unknown."""
+    credential = options.credential
     code = _CODE.search(answer[:_LOOKED])
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
@@ -71,15 +71,23 @@ def refused(
     if name in _LATER or not_now or _LATER_BY_WORDS.search(start):
         away = name in _AWAY or (not name and b"unavailable" in start.lower())
         advice = "If it lasts, lower `connections`."
-        if credential and _NOT_CONNECTED in start.lower():
-            # Exchange says the same of a token that it takes, but whose app has no right to this mailbox.
-            advice = f"{advice} And see whether we may open this mailbox: {credential.advice('IMAP')}"
+        if _NOT_CONNECTED in start.lower():
+            # Exchange says the same where IMAP is off, and of a token that it takes, but whose app has no right to this mailbox.
+            more = (
+                f"And see whether we may open this mailbox: {credential.advice('IMAP')}" if credential else _hint(options, answer)
+            )
+            advice = f"{advice} {more}"
         return (Away if away else TransientError)(text, advice=advice)
     if name in _NOT_US or asked:
         advice = "Check `username` and `password`, and that the account may use IMAP."
         error = otherwise if asked else AuthError
-        return error(text, advice=credential.advice("IMAP") if credential else advice)
+        return error(text, advice=_hint(options, answer) or (credential.advice("IMAP") if credential else advice))
     return PermanentError(text) if name in _NEVER else otherwise(text)
+
+
+def _hint(options: ImapOptions, answer: bytes) -> str:
+    """Return what to do about a refused log-in as far as the answer's words tell it."""
+    return login_advice("IMAP", options.host, answer, username=options.username, token=options.credential is not None)
 
 
 def greeted_otherwise(options: ImapOptions, line: bytes, secrets: Sequence[str]) -> TransientError:
@@ -104,12 +112,16 @@ def errors(
     except imaplib.IMAP4.readonly:
         raise PermanentError(f"{text}: the folder is read-only", advice="Give the user the right to change it.") from None
     except imaplib.IMAP4.abort as error:
-        advice = "If it never works, check that `host` and `port` are those of an IMAP server."
-        raise TransientError(f"{text}: the session ended: {quoted(response_text(error.args), secrets)}", advice=advice) from None
+        said, advice = response_text(error.args), ""
+        if issubclass(otherwise, AuthError):
+            # Courier lets in whom it then sends away, with the reason in its BYE.
+            advice = _hint(options, said)
+        advice = advice or "If it never works, check that `host` and `port` are those of an IMAP server."
+        raise TransientError(f"{text}: the session ended: {quoted(said, secrets)}", advice=advice) from None
     except imaplib.IMAP4.error as error:
-        raise refused(response_text(error.args), text, otherwise, secrets, options.credential) from None
+        raise refused(options, response_text(error.args), text, otherwise, secrets) from None
     except UnexpectedCommandStatusError as error:
-        raise refused(response_text(error.command_result[1]), text, otherwise, secrets, options.credential) from None
+        raise refused(options, response_text(error.command_result[1]), text, otherwise, secrets) from None
     except _UNREADABLE as error:
         shown = quoted(f"{type(error).__name__}: {error}", secrets)
         raise TransientError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, other_protocol, quoted
+from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, login_advice, other_protocol, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +51,11 @@ def refused(wire: Wire, reply: bytes, what: str, otherwise: type[GatewaydError] 
     if name.startswith(_LATER) or (locked and asked and not name.startswith(_NOT_US)):
         return TransientError(text, advice="Another program may have the mailbox open; POP3 allows one at a time.")
     if name.startswith(_NOT_US) or asked:
+        options, credential = wire.options, wire.options.credential
+        hint = login_advice("POP3", options.host, start, username=options.username, token=credential is not None)
         advice = "Check `username` and `password`, and that the account may use POP3."
         error = otherwise if asked else AuthError
-        return error(text, advice=wire.credential.advice("POP3") if wire.credential else advice)
+        return error(text, advice=hint or (credential.advice("POP3") if credential else advice))
     return otherwise(text)
 
 

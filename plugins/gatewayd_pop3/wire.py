@@ -48,10 +48,8 @@ class Wire:
         self.logged_in = False
         #: What must not be shown where the server repeats it.
         self.secrets: tuple[str, ...] = ()
-        #: What got the access token that we log in with; None with a password.
-        self.credential = options.credential
+        self.options = options
         self._connection = connection
-        self._options = options
         self._buffer = b""
         self._at = 0
 
@@ -67,7 +65,7 @@ class Wire:
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on in TLS; nothing that came in plain text may count from here on."""
         self._begin()
-        with socket_errors(self._options, self._options.effective_port):
+        with socket_errors(self.options, self.options.effective_port):
             self._connection.start_tls(context)
         self.in_step = True
 
@@ -95,7 +93,7 @@ class Wire:
             if sent < len(commands) and sent - done <= self.window // 2:
                 text = "".join(f"{one}\r\n" for one in commands[sent : done + self.window])
                 sent = min(len(commands), done + self.window)
-                with socket_errors(self._options, self._options.effective_port):
+                with socket_errors(self.options, self.options.effective_port):
                     # Names and passwords may be UTF-8 (RFC 6856 section 2.2); all else is ASCII.
                     self._connection.sendall(text.encode())
             yield self._status()
@@ -113,7 +111,7 @@ class Wire:
     def auth(self, line: str) -> bytes:
         """Send a line of AUTH (RFC 5034 section 4); return its reply, which may be a challenge. Raises TransientError."""
         self._begin()
-        with socket_errors(self._options, self._options.effective_port):
+        with socket_errors(self.options, self.options.effective_port):
             self._connection.sendall(f"{line}\r\n".encode())
         reply = self._status((*_REPLIES, b"+"))
         self.in_step = True
@@ -147,7 +145,7 @@ class Wire:
         self.in_step = False
 
     def _read(self) -> bytes:
-        with socket_errors(self._options, self._options.effective_port):
+        with socket_errors(self.options, self.options.effective_port):
             block = self._connection.recv(_BLOCK)
         if not block:
             raise closed(self.where)

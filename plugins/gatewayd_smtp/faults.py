@@ -1,14 +1,13 @@
 """Translate a server's replies into gatewayd's five errors. Nothing else in this plugin does.
 
-The reply's first digit and the step at which it came decide (RFC 5321 section 4.2), its words are shown and never decide.
+The reply's first digit and the step at which it came decide (RFC 5321 section 4.2), its words are shown and advise.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, TokenRefused, TransientError, other_protocol, quoted
+from gatewayd import AuthError, GatewaydError, TokenRefused, TransientError, login_advice, other_protocol, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +21,6 @@ OK, LATER, NEVER = 2, 4, 5
 #: The server ends the connection (RFC 5321 section 3.8); it wants a log-in, or TLS (RFC 4954 section 6, RFC 3207 section 4).
 _GOODBYE, _WHO = 421, 530
 _SHOWN = 300
-#: "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant": Exchange has SMTP's log-in off.
-_TURNED_OFF = re.compile(rb"SmtpClientAuth", re.IGNORECASE)
 
 
 def reply_text(code: int, text: bytes, secrets: Sequence[str] = ()) -> str:
@@ -77,13 +74,11 @@ def log_in_refused(options: SmtpOptions, code: int, text: bytes, secrets: Sequen
     what = f"{options.where}: log-in as {options.username!r}{by} was refused: the server answered {shown!r}{reason}"
     if code // 100 == LATER:
         return TransientError(what, advice="If it lasts, see to that server, and to the network in between.")
+    hint = login_advice("SMTP", options.host, text, username=options.username or "", token=options.credential is not None)
     if options.credential is None:
-        return AuthError(what, advice="Check `username` and `password`, and that the account may send by SMTP.")
-    if _TURNED_OFF.search(text):
-        # Whatever the token.
-        command = f"Set-CASMailbox -Identity {options.username} -SmtpClientAuthenticationDisabled $false"
-        return AuthError(what, advice=f"Let the mailbox log in by SMTP, in Exchange Online PowerShell: `{command}`")
-    return TokenRefused(what, advice=options.credential.advice("SMTP"))
+        return AuthError(what, advice=hint or "Check `username` and `password`, and that the account may send by SMTP.")
+    # With a hint it would not help to ask for another token.
+    return AuthError(what, advice=hint) if hint else TokenRefused(what, advice=options.credential.advice("SMTP"))
 
 
 def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> None:

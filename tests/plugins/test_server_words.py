@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AuthError, TransientError, other_protocol, quoted
+from gatewayd import AuthError, TransientError, login_advice, other_protocol, quoted
 from gatewayd.importing.anchoring import AnchorHeaders
 from gatewayd.matching import senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd_imap import answers, problems
 from gatewayd_imap.faults import refused as imap_refused
+from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.watch import Idle
 from gatewayd_pop3 import faults as pop3_faults
 from gatewayd_pop3 import uidl
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 SMALL, LARGE = 1 << 12, 1 << 15
 #: 8 times the bytes may cost so many times the time, and what a machine that is busy adds.
 SLOWER, SPARE = 24, 0.05
+
+
+IMAP = ImapOptions.model_construct(host="imap.example.com", username="irina")
 
 
 def _imaplib(words: bytes) -> None:
@@ -64,7 +68,7 @@ def _idle(words: bytes) -> None:
 class _Wire:
     where = "pop.example.com:110"
     secrets = ("correct horse",)
-    credential = None
+    options = Pop3Options.model_construct(host="pop.example.com", username="irina")
 
 
 def _folder_names(words: bytes) -> None:
@@ -138,7 +142,8 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "IMAP, INTERNALDATE": answers.arrival,
     "IMAP, number": answers.number,
     "IMAP, names of folders": _folder_names,
-    "IMAP, refusals": lambda words: imap_refused(b"NO " + words, "", ValueError, ()),  # type: ignore[arg-type]
+    "IMAP, refusals": lambda words: imap_refused(IMAP, b"NO " + words, "", ValueError, ()),  # type: ignore[arg-type]
+    "a refused log-in": lambda words: login_advice("IMAP", "imap.example.com", words, username="irina"),
     "IMAP, IDLE": _idle,
     "POP3, LIST and UIDL": lambda words: list(map(uidl.numbered, uidl.lines([b"1 " + words, words, words]))),
     "POP3, what is none": lambda words: pop3_faults.garbled("", words),
