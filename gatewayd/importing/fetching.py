@@ -57,28 +57,30 @@ class UnsizedMessages:
     """Guesses how large messages are whose sizes a server does not list, and how many come in time, by those that came before."""
 
     def __init__(self) -> None:
-        self._count, self._bytes, self._seconds = 0, 0, 0.0
+        #: How many came, their bytes, and the seconds that it took: one value, since two threads use it.
+        self._came = (0, 0, 0.0)
 
     @property
     def size(self) -> int:
         """How many bytes one is taken for: twice the mean, and at most 1 MiB, which the first ones count as."""
-        return min(_UNKNOWN, 2 * self._bytes // self._count) if self._count else _UNKNOWN
+        count, size, _ = self._came
+        return min(_UNKNOWN, 2 * size // count) if count else _UNKNOWN
 
     @property
     def most(self) -> int:
         """How many of them come in a few seconds, by when a visit may have to give way. A batch has one at least."""
-        return int(_TURN * self._count / self._seconds) if self._seconds else sys.maxsize
+        count, _, seconds = self._came
+        return int(_TURN * count / seconds) if seconds else sys.maxsize
 
     def learn(self, batch: Batch, seconds: float) -> None:
         """Take in a batch that took so many seconds. After an error all is unknown again: it may have been too large."""
         unsized = {one.listed.key for one in batch.asked if one.listed.size is None}
         sizes = [one.source.size for one in batch.came if isinstance(one, Came) and one.key in unsized]
         if batch.error is not None:
-            self._count, self._bytes, self._seconds = 0, 0, 0.0
+            self._came = (0, 0, 0.0)
         elif sizes:
-            self._count += len(sizes)
-            self._bytes += sum(sizes)
-            self._seconds += seconds
+            count, size, before = self._came
+            self._came = (count + len(sizes), size + sum(sizes), before + seconds)
 
 
 def cut(
