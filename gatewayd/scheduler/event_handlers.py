@@ -79,6 +79,7 @@ class EventHandlers:
                 self._request_inbox.answer((request.id,), answer, seconds=0.0)
                 continue
             state.asked.append(request)
+            self._pool.bring_forward(state)
             self._states.hurry(state)
 
     # --- servers speak ----------------------------------------------------------------------------------------------

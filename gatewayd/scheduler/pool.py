@@ -2,10 +2,12 @@
 
 A visit that goes on for longer than its turn gives way if another account waits for room that it takes: it ends with the step that
 it is at, and its account waits for the next turn. So a first import, which takes hours, delays the polls of others by seconds.
+First imports that wait for each other take longer turns, since each turn costs a log-in.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Task
@@ -26,6 +28,8 @@ __all__ = ["VisitPool"]
 _HOST, _GROUP, _SUSPECTS_OF, _BACKLOG_OF = "host ", "group ", "suspects of ", "backlog of "
 #: Whoever gave way waits behind all who are due within so many seconds.
 _BEHIND = 60.0
+#: A visit gives way to those who gave way after so many turns.
+_TURNS = 12
 #: One of so many places of a group is kept from those who gave way.
 _KEPT = 4
 
@@ -60,13 +64,20 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
         if group and limit is not None:
             self._told[group] = limit
         shared = [group, *([f"{_SUSPECTS_OF}{group}"] if state.failures else ())] if group else []
-        if state.gave_way:
+        # A person does not wait behind others.
+        behind = state.gave_way and not state.asked
+        if behind:
             self._gave_way.add(state.name)
             shared += [f"{_BACKLOG_OF}{one}" for one in (group, WORKING) if one]
         else:
             self._gave_way.discard(state.name)
-        later = _BEHIND if state.gave_way else 0.0
-        self.offer(state.name, at=at + later, suspect=state.failures > 0, shared=shared)
+        self.offer(state.name, at=at + _BEHIND if behind else at, suspect=state.failures > 0, shared=shared)
+
+    def bring_forward(self, state: AccountState) -> None:
+        """Let an account that waits for another turn wait like any other, because a person asks for it."""
+        if state.name in self._gave_way and state.name in self:
+            self.withdraw(state.name)
+            self.offer_visit(state, at=time.monotonic())
 
     def kept_waiting(self) -> list[str]:
         """Return the accounts that wait though nothing of their group is under way, since its limit is 0."""
@@ -76,10 +87,12 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
         """Look after the runs, and have those give way whose turn is over while others wait for their room."""
         super().look(now)
         for group in self.line.full():
-            waiting = sum(name not in self._gave_way for name in self.line.waiting_for(group))
+            waiting = set(self.line.waiting_for(group))
+            first = waiting - self._gave_way
+            turn = self._turn if first else _TURNS * self._turn
             runs = [run for run in self.runs if group in run.groups and not (run.slow and group == WORKING)]
-            wanted = waiting - sum(run.gives_way for run in runs)
-            over = [run for run in runs if run.task == Task() and not run.gives_way and now - run.began > self._turn]
+            wanted = len(first or waiting) - sum(run.gives_way for run in runs)
+            over = [run for run in runs if _may_end(run) and not run.gives_way and now - run.began > turn]
             for run in sorted(over, key=lambda run: run.began)[: max(0, wanted)]:
                 run.gives_way = True
 
@@ -95,3 +108,8 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
         except Exception:  # noqa: BLE001  a plugin's fault must not stop the loop
             found = None
         return found if type(found) is int and found >= 0 else self._limits.visits_per_host
+
+
+def _may_end(run: RunningVisit) -> bool:
+    """Whether a later visit may do the rest: nobody asked for it, or merely for a visit."""
+    return not run.requests or run.task == Task()

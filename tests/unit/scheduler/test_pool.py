@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.api.health import Task
+from gatewayd.runtime.bounded_pool import WORKING
 from gatewayd.scheduler import Timings
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
@@ -92,6 +94,107 @@ def test_P4_first_imports_at_a_host_give_way_likewise(house: House) -> None:
     until(lambda: len(idle.steps("listing")) >= 3)
     assert house.filed() < 3 * MANY
     daemon.stop()
+
+
+def test_P4_first_imports_that_wait_for_each_other_take_turns(house: House) -> None:
+    importing(house, 3, host="imap.example.com")
+    daemon = house.daemon(per_host=1, timings=Timings(first=0.2, turn=0.05))
+    until(lambda: all(house.visits(name) >= 3 for name in house.servers))
+    assert house.filed() < 3 * MANY
+    daemon.stop()
+
+
+@pytest.mark.parametrize(
+    ("task", "requests", "ends"),
+    [
+        (Task(), (), True),
+        (Task(compare=True), (), True),
+        (Task(), (1,), True),
+        (Task(compare=True), (1,), False),
+        (Task(from_beginning=True), (1,), False),
+    ],
+)
+def test_a_visit_gives_way_unless_a_person_asked_for_more_than_a_visit(
+    house: House, task: Task, requests: tuple[int, ...], *, ends: bool
+) -> None:
+    importing(house, 1)
+    with Turned(house, visits=1) as turned:
+        turned.until(lambda: turned.state("import-0").run)
+        run, pool = turned.state("import-0").run, turned.supervisor._pool
+        assert run is not None
+        run.task, run.requests = task, requests
+        # Nobody waits.
+        run.began -= 6.0
+        pool.look(time.monotonic())
+        assert not run.gives_way
+        house.add("other")
+        turned.apply()
+        turned.until(lambda: pool.line.waiting_for(WORKING))
+        pool.look(run.began)
+        assert not run.gives_way, "its turn is not over"
+        pool.look(time.monotonic())
+        assert run.gives_way == ends
+        run.requests = ()
+
+
+def test_no_more_visits_give_way_than_others_wait_and_the_longest_first(house: House) -> None:
+    importing(house, 3)
+    with Turned(house, visits=3) as turned:
+        states = [turned.state(name) for name in house.servers]
+        turned.until(lambda: all(state.run for state in states))
+        runs, pool = [state.run for state in states if state.run], turned.supervisor._pool
+        for number, run in enumerate(runs):
+            run.began -= (7.0, 9.0, 8.0)[number]
+        house.add("other")
+        turned.apply()
+        turned.until(lambda: pool.line.waiting_for(WORKING))
+        for _ in range(2):
+            pool.look(time.monotonic())
+            assert [run.gives_way for run in runs] == [False, True, False]
+
+
+def in_order(turned: Turned) -> list[str]:
+    """The accounts that wait, in the order in which there is room for them."""
+    order: list[str] = []
+    turned.supervisor._pool.start(order.append)
+    return order
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_whoever_gave_way_waits_behind_others_unless_a_person_asks(house: House, *, asked: bool) -> None:
+    house.add("main")
+    house.add("other")
+    with Turned(house) as turned:
+        main, other = turned.state("main"), turned.state("other")
+        turned.until(lambda: house.visits("main") and house.visits("other") and not turned.supervisor._pool.runs)
+        main.gave_way, now = True, time.monotonic()
+        turned.supervisor._pool.offer_visit(main, at=now)
+        turned.supervisor._pool.offer_visit(other, at=now + 30.0)
+        if asked:
+            number = house.store.ask("main", Task())
+            turned.supervisor._handlers.on_requests(house.store.requests(ids=[number]))
+        assert in_order(turned) == (["main", "other"] if asked else ["other", "main"])
+        # A request that came while its visit gave way.
+        turned.supervisor._pool.offer_visit(other, at=now + 30.0)
+        turned.supervisor._pool.offer_visit(main, at=now)
+        assert in_order(turned) == (["main", "other"] if asked else ["other", "main"])
+
+
+def test_a_quarter_of_the_room_is_kept_from_those_who_gave_way(house: House) -> None:
+    house.add("new")
+    for number in range(8):
+        house.add(f"import-{number}")
+    with Turned(house, visits=8) as turned:
+        pool, states = turned.supervisor._pool, [turned.state(name) for name in house.servers]
+        turned.until(lambda: all(map(house.visits, house.servers)) and not pool.runs)
+        for state in states:
+            state.gave_way = state.name != "new"
+            pool.offer_visit(state, at=state.gave_way - 1.0)
+        taken = [ticket.name for ticket in iter(pool.line.take, None)]
+        assert taken == ["new", *(f"import-{number}" for number in range(6))]
+        pool.line.back(["all", WORKING] * 7)
+        for name in house.servers:
+            pool.withdraw(name)
 
 
 def test_the_limit_of_a_group_may_change_at_any_time(house: House) -> None:
