@@ -37,8 +37,6 @@ class Meter:
         """``quota`` is what the account's visits may take together in a day; None is no limit. See ``VisitTools.gives_way``."""
         self._gives_way = gives_way
         self.gave_way = False
-        #: The visit has reached a limit: what it did not come to is left.
-        self.is_full = False
         self._limits = limits
         self._quota = quota
         self._began = time.monotonic()
@@ -61,8 +59,10 @@ class Meter:
         """Count a batch."""
         self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
 
-    def listed(self, new: int) -> None:
+    def listed(self, new: int, *, resumes: bool) -> None:
         """Count new messages that were entered. Raises ListingFull if the visit may list no more, or is full.
+
+        ``resumes``: the next visit goes on with the listing where it is. One that begins anew gives no way, or it would never end.
 
         Otherwise a listing that takes up each visit would keep the mail that waits in its folder from ever being fetched. Raises
         TransientError as ``check`` does if the day's quota was used up before these messages.
@@ -71,29 +71,30 @@ class Meter:
         if self._quota:
             self._quota.check()
             self._quota.take(messages=new)
-        full = self._full()
+        full = self._full(gives_way=resumes)
         if self._listed >= self._limits.visit_messages:
             full = f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
         if full:
-            self.is_full = True
             raise ListingFull(full)
 
-    def check(self) -> None:
-        """Raise VisitFull if the visit has reached a limit, TransientError if the day's quota is used up."""
-        if full := self._full():
-            self.is_full = True
+    def check(self, *, gives_way: bool = True) -> None:
+        """Raise VisitFull if the visit has reached a limit or gives way, TransientError if the day's quota is used up.
+
+        ``gives_way``: False before the first step. A visit that gave way each time it had logged in would never do anything.
+        """
+        if full := self._full(gives_way=gives_way):
             raise VisitFull(full)
         if self._quota:
             self._quota.check()
 
-    def _full(self) -> str:
-        """Return which limit the visit has reached; empty if it may go on."""
+    def _full(self, *, gives_way: bool) -> str:
+        """Return why the visit is to end; empty if it may go on."""
         limits = self._limits
         if self.count() > limits.visit_bytes:
             return f"more than {limits.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
         if time.monotonic() - self._began > limits.visit_time:
             return f"it took more than {limits.visit_time:g} s, which is `limits.visit_time`: {_REST}"
-        if self._gives_way():
+        if gives_way and self._gives_way():
             self.gave_way = True
             return f"other accounts waited for their turn: {_REST}"
         return ""

@@ -61,7 +61,7 @@ class Sessions:
             self._opening = self._tools.fetcher.submit(lambda: watched or open_session(self._transport))
             session = self.wait(self._opening)
             self._meter.opened(session, before=watched is not None)
-            self._meter.check()
+            self._meter.check(gives_way=False)
             self._tools.opened(session)
             self._session = session
         return self._session

@@ -56,15 +56,22 @@ class Settler:
         An action that the server refuses for good stays owed, and the others go on. Actions in other folders stay owed, too: their
         keys may be of old numbers. If an action breaks the session, the rest is left to the next visit.
         """
+        # The first group is settled in any case, or a visit that gives way each time would never settle anything.
+        settled = False
         try:
             for folder, action, group in () if self._broke else self._owed():
-                self._context.go_on()
-                if action != str(self._context.imports.after):
+                wanted = action == str(self._context.imports.after)
+                if wanted and folder not in self._sound:
+                    continue
+                if settled:
+                    self._context.go_on()
+                settled = True
+                if not wanted:
                     # The account asked for it earlier.
                     self._store.settled(self._lease, [one.entry_id for one in group], undone=True)
                     undone = f"{action} is left undone, the account no longer asks for it"
                     self._reporter.note(f"{folder}: {len(group)} messages: {undone}")
-                elif folder in self._sound:
+                else:
                     self._settle(folder, group)
         except (PluginError, TransientError) as error:
             self._broke = True
@@ -126,7 +133,8 @@ class Settler:
         """Return the messages that can be done with, where keys span folders: one that is not here may be in another folder."""
         if away := [one.entry_id for one in group if one.key not in now]:
             self._store.missing(self._lease, away)
-        return [one for one in group if one in there or one.entry_id in untold]
+        present = {one.entry_id for one in there} | set(untold)
+        return [one for one in group if one.entry_id in present]
 
     def _named(self, folder: str, group: Sequence[Owed], now: Mapping[str, Listed]) -> Sequence[Owed]:
         """Return the messages whose Message-ID is that of what was filed; nothing is done to the others."""

@@ -113,6 +113,8 @@ class _Visit:
         self._readmission = Readmission(context)
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
+        #: The folders whose listing a limit cut short, or that the visit has not come to.
+        self._left = set(context.imports.folders)
         #: How many keys were done with.
         self._done = 0
         #: How many keys the last batch had, if the session broke before any of it came; else 0.
@@ -144,7 +146,7 @@ class _Visit:
         finally:
             for text in self._sessions.close() if kept is None else ():
                 reporter.problem(text)
-        compared = self._task.compare and not self._meter.is_full
+        compared = self._task.compare and not self._left
         return replace(reporter.report, session=kept, gave_way=self._meter.gave_way, compared=compared)
 
     def _steps(self) -> None:
@@ -175,16 +177,18 @@ class _Visit:
 
         Not before: where the folder was renumbered, the listing hands what is owed over to new keys.
         """
+        self._left.discard(folder)
         sync = FolderSync(self._context, folder)
         try:
             self._enter(folder, sync.new())
             if sync.unsure() or self._task.from_beginning or self._task.compare:
-                missed = self._enter(folder, sync.again())
+                missed = self._enter(folder, sync.again(), resumes=False)
                 if missed and self._task.compare:
                     taken = f"the full listing had {missed} keys that the ledger lacked; they are taken now"
                     self._reporter.note(f"{folder}: {taken}")
         except ListingFull as full:
             self._reporter.note(f"{folder}: {full}")
+            self._left.add(folder)
             return False
         proof = sync.proof
         if (times := proof.times()) is not None:
@@ -200,8 +204,11 @@ class _Visit:
             self._reporter.proven(folder)
         return True
 
-    def _enter(self, folder: str, pages: Iterable[PageEntry]) -> int:
-        """Commit each page: its keys wait from then on, and its cursor has passed them. Return how many keys were new."""
+    def _enter(self, folder: str, pages: Iterable[PageEntry], *, resumes: bool = True) -> int:
+        """Commit each page: its keys wait from then on, and its cursor has passed them. Return how many keys were new.
+
+        ``resumes``: see ``Meter.listed``.
+        """
         listed = 0
         for page in pages:
             new = self._store.enter(
@@ -216,7 +223,7 @@ class _Visit:
             listed += new
             self._reporter.listed(new)
             self._sessions.stop()
-            self._meter.listed(new)
+            self._meter.listed(new, resumes=resumes)
         return listed
 
     # --- fetch, match, file -------------------------------------------------------------------------------------------

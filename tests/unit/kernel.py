@@ -155,6 +155,7 @@ class Gateway:
         self.progress: Callable[[Progress], None] = lambda _: None
         self.router: Router | None = None
         self.stopping: Callable[[], bool] = lambda: False
+        self.gives_way: Callable[[], bool] = lambda: False
         self.desk = Desk(store=self.store, local_matching=self.matching, specs={one.operator.name: one for one in self.specs})
 
     def another_store(self, url: str | None = None) -> Sql:
@@ -191,6 +192,7 @@ class Gateway:
             progress=self.progress,
             patience=patience,
             stopping=self.stopping,
+            gives_way=self.gives_way,
         )
         task = Task(from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
         return visit(account, self.transport, self.specs, tools, task)

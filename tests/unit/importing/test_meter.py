@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd import Action
+from gatewayd.config import ImportConfig
 from gatewayd.importing.meter import Meter, VisitFull
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
@@ -128,11 +130,71 @@ def test_P1_a_comparison_that_a_limit_cuts_short_does_not_count_as_one(tmp_path:
         assert gateway.visit(compare=True).compared
 
 
-def test_P1_nor_does_one_whose_visit_a_limit_ends_while_it_fetches(tmp_path: Path) -> None:
-    transport = filled(3)
+def test_P1_nor_does_one_whose_visit_a_limit_ends_before_it_comes_to_all_folders(tmp_path: Path) -> None:
+    transport = FakeTransport(("INBOX", "Team"), account="main")
+    for number in range(1, 4):
+        transport.deliver(make_raw(number))
     with Gateway(tmp_path, transport, limits=limited(batch_messages=1, visit_bytes=10)) as gateway:
         cut = gateway.visit(compare=True)
         assert (cut.error, cut.listed, cut.tally.filed < 3, cut.compared) == (None, 3, True, False)
+
+
+#: What is said of a visit that gave way.
+GAVE_WAY = f"other accounts waited for their turn: {REST}"
+
+
+def test_P4_a_visit_that_gives_way_at_each_step_gets_on_all_the_same(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main", page_size=2)
+    for number in range(1, 6):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=1)) as gateway:
+        gateway.gives_way = lambda: True
+        reports = [gateway.visit() for _ in range(5)]
+        assert [one.listed for one in reports] == [2, 2, 1, 0, 0]
+        assert [one.tally.filed for one in reports] == [1] * 5
+        assert all(one.gave_way and not one.error and one.session is None for one in reports)
+        assert reports[0].notes == (f"INBOX: {GAVE_WAY}", GAVE_WAY)
+        gateway.gives_way = lambda: False
+        assert not gateway.good().gave_way
+
+
+def test_P4_a_visit_that_gives_way_at_each_step_settles_what_is_owed(tmp_path: Path) -> None:
+    transport = FakeTransport(("INBOX", "Team"), account="main")
+    for folder in ("INBOX", "Team"):
+        transport.deliver(make_raw(len(folder)), folder)
+    imports = ImportConfig(folders=tuple(transport.folders), after=Action(do="seen"))
+    with Gateway(tmp_path, transport, imports=imports) as gateway:
+        gateway.gives_way = lambda: True
+        for _ in range(6):
+            gateway.visit()
+        assert sorted(folder for folder, _, _ in transport.settled) == ["INBOX", "Team"]
+
+
+def test_P4_a_comparison_that_a_doubt_demands_gives_no_way_or_it_would_begin_anew_for_ever(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main", page_size=1)
+    for number in range(1, 5):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.message(transport.deliver(make_raw(5))).hidden = True
+        before = len(transport.steps("page"))
+        # As soon as what is new is listed, and the whole folder is listed for the message that is missing.
+        gateway.gives_way = lambda: len(transport.steps("page")) > before + 1
+        report = gateway.visit()
+        assert len(transport.steps("page")) >= before + 5
+        assert (report.notes, report.unproven) == ((), ("INBOX",))
+
+
+@pytest.mark.parametrize("folders", [("INBOX",), ("INBOX", "Team")])
+def test_P1_a_visit_that_gives_way_has_compared_the_folders_that_it_had_come_to(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    transport = FakeTransport(folders, account="main")
+    for number in range(1, 6):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=1)) as gateway:
+        gateway.gives_way = lambda: bool(transport.steps("message"))
+        report = gateway.visit(compare=True)
+        assert (report.listed, report.gave_way, report.notes) == (5, True, (GAVE_WAY,))
+        assert report.compared == (len(folders) == 1)
 
 
 def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
