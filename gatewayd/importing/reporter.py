@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Action
     from gatewayd.errors import GatewaydError
     from gatewayd.importing.fetching import Batch
+    from gatewayd.importing.proof import Proof
 
 __all__ = ["Reporter"]
 
@@ -58,9 +59,15 @@ class Reporter:
         """Say in how many seconds a key is due that is not due yet; the report has the longest time."""
         self.report = replace(self.report, later=max(self.report.later, seconds))
 
-    def proven(self, folder: str) -> None:
-        """Say that nothing of a folder is missing."""
-        self.report = replace(self.report, unproven=tuple(one for one in self.report.unproven if one != folder))
+    def checked(self, folder: str, proof: Proof, *, after: Action | None) -> None:
+        """Say what the listings of a folder proved. ``after``: see ``batch``."""
+        left = "; nothing is done to mail there in this visit" if after else ""
+        for text in proof.problems():
+            self.problem(f"{folder}: {text}{left}")
+        for text in proof.notes():
+            self.note(f"{folder}: {text}")
+        if not proof.left:
+            self.report = replace(self.report, unproven=tuple(one for one in self.report.unproven if one != folder))
 
     def batch(self, folder: str, batch: Batch, done: Sequence[Outcome], *, after: Action | None, reread_after: float) -> None:
         """Say of a batch what is due later, what could not be had, and what is filed but not trusted.

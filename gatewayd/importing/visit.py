@@ -193,15 +193,9 @@ class _Visit:
         proof = sync.proof
         if (times := proof.times()) is not None:
             self._store.prove(self._lease, folder, checked_at=times[0], compared_at=times[1], doubt=proof.left)
-        left = "; nothing is done to mail there in this visit" if self._imports.after else ""
-        for text in proof.problems():
-            self._reporter.problem(f"{folder}: {text}{left}")
-        for text in proof.notes():
-            self._reporter.note(f"{folder}: {text}")
+        self._reporter.checked(folder, proof, after=self._imports.after)
         if proof.sound:
             self._sound.add(folder)
-        if not proof.left:
-            self._reporter.proven(folder)
         return True
 
     def _enter(self, folder: str, pages: Iterable[PageEntry], *, resumes: bool = True) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gatewayd import Tally, TransientError
+import pytest
+
+from gatewayd import Action, Tally, TransientError
+from gatewayd.importing.proof import Proof
 from gatewayd.importing.reporter import Reporter
 
 
@@ -13,10 +16,20 @@ def test_counts_are_summed_and_the_longest_wait_counts() -> None:
         reporter.settled(number)
         reporter.filed(Tally(filed=number))
         reporter.later(60.0 / number)
-    reporter.proven("INBOX")
     report = reporter.report
     assert (report.listed, report.settled, report.tally, report.later) == (3, 3, Tally(filed=3), 60.0)
-    assert report.unproven == ("Sent",)
+
+
+@pytest.mark.parametrize(("after", "left"), [(None, ""), (Action(do="seen"), "; nothing is done to mail there in this visit")])
+def test_a_folder_of_which_nothing_is_in_doubt_is_proven(after: Action | None, left: str) -> None:
+    reporter = Reporter("main", ["INBOX", "Sent"])
+    for folder in ("INBOX", "Sent"):
+        proof = Proof(None)
+        if folder == "Sent":
+            proof.doubt("one is missing")
+        reporter.checked(folder, proof, after=after)
+    assert reporter.report.unproven == ("Sent",)
+    assert reporter.report.problems == (f"Sent: one is missing{left}",)
 
 
 def test_a_problem_is_said_once_and_each_note() -> None:
