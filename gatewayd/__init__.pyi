@@ -43,6 +43,7 @@ from gatewayd.api.events import MailFailed as MailFailed
 from gatewayd.api.events import MailFiled as MailFiled
 from gatewayd.api.evidence import Length as Length
 from gatewayd.api.evidence import difference as difference
+from gatewayd.api.expiry import Expiry as Expiry
 from gatewayd.api.forwarder import Courier as Courier
 from gatewayd.api.forwarder import DeliveryNote as DeliveryNote
 from gatewayd.api.forwarder import Forwarder as Forwarder

@@ -34,7 +34,7 @@ OWNERS = {
     "smtplib": {"gatewayd_smtp"},
     # Plugins speak HTTP by ``gatewayd.HttpClient``.
     "http": {"gatewayd.api.http"},
-    "cryptography": {"gatewayd_google"},
+    "cryptography": {"gatewayd_google", "gatewayd_office365.certificate"},
     "re2": {"gatewayd.config.rules"},
     "aiosmtpd": {"gatewayd_demo"},
     "sqlalchemy": {"gatewayd_sql"},

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from pydantic_core import core_schema
 
+from gatewayd.api.expiry import Expiry, expiry_of
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Plugin
 from gatewayd.errors import AuthError, GatewaydError, TransientError
@@ -89,6 +90,14 @@ class Credential(Plugin):
         """
         return f"Check `username`, and that this credential may open its mailbox by {protocol}."
 
+    def expiry(self) -> Expiry | None:
+        """Return when its secret ends; None if that is unknown. By default the option ``secret_expires``. Never raises.
+
+        Called by ``status``, and each quarter of a minute by a daemon in a thread of its own; it may read the file of a secret, and
+        use no network.
+        """
+        return expiry_of(self.options)
+
 
 class TokenSource:
     """The tokens of one credential. All accounts with the same credential share them, also over reloads of the config.
@@ -148,6 +157,10 @@ class TokenSource:
     def advice(self, protocol: str) -> str:
         """See ``Credential.advice``."""
         return self._credential.advice(protocol)
+
+    def expiry(self) -> Expiry | None:
+        """See ``Credential.expiry``."""
+        return self._credential.expiry()
 
     def _renew(self, slot: _Slot, user: str, resource: str, refused: str) -> None:
         began = time.monotonic()

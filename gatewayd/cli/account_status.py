@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
 from gatewayd.cli.stale_secrets import SecretAges
-from gatewayd.config.secret_days import ends, remark
+from gatewayd.config.secret_days import expiry, remark
 from gatewayd.errors import joined, sentences
 from gatewayd.importing.mailboxes import taken
 
@@ -99,7 +99,7 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
 
 def _ending(app: App, name: str) -> str:
     account = app.config.accounts.get(name)
-    return remark(ends(account), datetime.now(UTC).date()) if account else ""
+    return remark(expiry(account), datetime.now(UTC).date()) if account else ""
 
 
 def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:

@@ -1,42 +1,49 @@
-"""When secrets end, as the config says: by ``secret_expires`` of an account or of its credential."""
+"""When secrets end: by ``secret_expires`` of an account or of its credential, or as a certificate says itself."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatewayd.api.credential import TokenSource
+from gatewayd.api.credential import TokenUse
+from gatewayd.api.expiry import expiry_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
+    from gatewayd.api.expiry import Expiry
     from gatewayd.config.values import AccountConfig, Config
 
-__all__ = ["ends", "ends_soon", "remark"]
+__all__ = ["ends_soon", "expiries", "expiry", "remark"]
 
 #: How long before its end a secret is told of.
 _SOON = timedelta(days=30)
 
 
-def ends(account: AccountConfig) -> date | None:
-    """Return the day on which an account's secret ends; None if the config does not say."""
-    own = dict(account.options)
-    credential = own.get("credential")
-    shared = dict(credential.options) if isinstance(credential, TokenSource) else {}
-    found = own.get("secret_expires") or shared.get("secret_expires")
-    return found if isinstance(found, date) else None
+def expiry(account: AccountConfig) -> Expiry | None:
+    """Return when an account's secret ends; None if nobody knows. Files of secrets may be read."""
+    use = getattr(account.options, "token_use", None)
+    return expiry_of(account.options) or (use.source.expiry() if isinstance(use, TokenUse) else None)
 
 
-def ends_soon(config: Config, today: date) -> Mapping[str, date]:
-    """Return the secrets that end within 30 days, or have ended: the day by the credential's name, or by the account's file."""
-    days = {one.credential or f"accounts/{one.name}.yaml": ends(one) for one in config.accounts.values()}
-    return {name: day for name, day in days.items() if day is not None and day - today <= _SOON}
+def expiries(config: Config) -> Mapping[str, Expiry]:
+    """Return when secrets end, by the credential's name, or by the account's file. Files of secrets may be read."""
+    # One account speaks for all that share a credential.
+    named = {one.credential or f"accounts/{one.name}.yaml": one for one in config.accounts.values()}
+    found = {name: expiry(one) for name, one in named.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
-def remark(day: date | None, today: date) -> str:
-    """Return what a person must do about a secret that ends on this day; empty if that is not soon."""
-    if day is None or day - today > _SOON:
+def ends_soon(one: Expiry, today: date) -> bool:
+    """Whether a secret ends within 30 days, or has ended."""
+    return one.day - today <= _SOON
+
+
+def remark(one: Expiry | None, today: date) -> str:
+    """Return what a person must do about a secret that ends soon; empty if it does not."""
+    if one is None or not ends_soon(one, today):
         return ""
-    left = (day - today).days
-    when = f"ends on {day}, in {left} days" if left > 1 else f"ends on {day}" if left >= 0 else f"has ended on {day}"
-    return f"Its secret {when}: make a new one, put it where the config points, and correct `secret_expires`."
+    left = (one.day - today).days
+    when = f"ends on {one.day}, in {left} days" if left > 1 else f"ends on {one.day}" if left >= 0 else f"has ended on {one.day}"
+    return f"Its {one.what} {when}: {one.advice}"

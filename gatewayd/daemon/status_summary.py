@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.config.secret_days import ends, ends_soon
+from gatewayd.config.secret_days import ends_soon, expiries
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import WorkerThreads
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import date
 
+    from gatewayd.api.expiry import Expiry
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.daemon.alarms import Alarms
@@ -45,7 +46,7 @@ class StatusMeter:
         self._accounts: frozenset[str] = frozenset()
         self._config: Config | None = None
         #: The secrets that were told of as ending, and the day on which they were.
-        self._ending: tuple[date, Mapping[str, date]] | None = None
+        self._ending: tuple[date, Mapping[str, Expiry]] | None = None
         self._faults: Sequence[Fault] = ()
         self._standing_in: frozenset[str] = frozenset()
         #: How many accounts had a fault when they were counted last.
@@ -61,9 +62,7 @@ class StatusMeter:
     def look(self) -> None:
         """Do what is due; called each second, and never waits."""
         if self._measuring is None and time.monotonic() >= self._at:
-            if self._config is not None:
-                self._look_at_secrets(self._config)
-            self._measuring = self._thread.submit(self._measure)
+            self._measuring = self._thread.submit(self._measure, self._config)
         measured = self._measuring is not None and self._measuring.done()
         if measured:
             # The pause begins with the answer, however long that took.
@@ -71,16 +70,6 @@ class StatusMeter:
         text = self._text()
         if measured or text != self._shown:
             self._show(text)
-
-    def _look_at_secrets(self, config: Config) -> None:
-        """Log the secrets that end soon, once a day and whenever the config names others; and set the metric."""
-        today = datetime.now(UTC).date()
-        soon = (today, ends_soon(config, today))
-        if soon != self._ending:
-            self._ending = soon
-            for name, day in sorted(soon[1].items()):
-                journal.credential_ends(name, day=day)
-        self._metrics.secret(min(filter(None, map(ends, config.accounts.values())), default=None))
 
     def close(self) -> None:
         """Stop asking the store."""
@@ -106,8 +95,10 @@ class StatusMeter:
 
     # --- in its own thread --------------------------------------------------------------------------------------------
 
-    def _measure(self) -> None:
+    def _measure(self, config: Config | None) -> None:
         try:
+            if config is not None:
+                self._look_at_secrets(config)
             healths, lengths = self._store.healths(), self._store.lengths()
             living = {one.holder for one in self._store.daemons()}
         except GatewaydError:
@@ -123,3 +114,14 @@ class StatusMeter:
         self._metrics.told([one if one.holder in living else replace(one, working_since=None) for one in ours], lengths)
         # An account whose file is faulty is named by its file.
         self._faulty = sum(bool(one.error) for one in ours if one.account in self._accounts)
+
+    def _look_at_secrets(self, config: Config) -> None:
+        """Log the secrets that end soon, once a day and whenever the config names others; and set the metric."""
+        today = datetime.now(UTC).date()
+        known = expiries(config)
+        soon = {name: one for name, one in known.items() if ends_soon(one, today)}
+        if (today, soon) != self._ending:
+            self._ending = (today, soon)
+            for name, one in sorted(soon.items()):
+                journal.credential_ends(name, day=one.day, advice=f"{one.advice[:1].upper()}{one.advice[1:]}")
+        self._metrics.secret(min((one.day for one in known.values()), default=None))

@@ -142,7 +142,7 @@ class Metrics(Collector):
         self._directories = tuple(healths)
 
     def secret(self, day: date | None) -> None:
-        """Set the day on which the first secret ends; None if the config does not say."""
+        """Set the day on which the first secret ends; None if nobody knows."""
         self._secret_ends = day
 
     def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
@@ -165,7 +165,7 @@ class Metrics(Collector):
         visit = max(0.0, (now - min(visits)).total_seconds()) if visits else 0.0
         yield _single("oldest_visit_seconds", "How long ago the oldest visit began that goes on.", visit)
         if (ends := self._secret_ends) is not None:
-            yield _single("secret_days", "Days until the first secret ends, as the config says.", (ends - now.date()).days)
+            yield _single("secret_days", "Days until the first secret or certificate ends.", (ends - now.date()).days)
         waiting = {name: number for name, (number, _) in state.waiting.items()}
         yield _single("waiting", "Keys that wait to be fetched.", sum(waiting.values()))
         yield _single(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from gatewayd import ConfigPath, Credential, Day, Duration, HttpUrl, Secret
 
-__all__ = ["GUID", "Client", "Office365CredentialOptions", "SecureUrl", "Tenant"]
+if TYPE_CHECKING:
+    from datetime import date
+    from typing import Self
+
+__all__ = ["GUID", "Client", "Office365CredentialOptions", "SecureUrl", "Tenant", "refuse_two_proofs"]
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 #: A domain with at least one dot.
@@ -40,12 +44,27 @@ Client = Annotated[str, AfterValidator(_client)]
 SecureUrl = Annotated[HttpUrl, AfterValidator(_secure)]
 
 
+def refuse_two_proofs(secret: Secret | None, certificate: Secret | None, secret_expires: date | None) -> None:
+    """Raise ValueError where fields of a secret stand beside those of a certificate."""
+    if certificate is None:
+        return
+    if secret is not None:
+        raise ValueError("expected either 'secret' or 'certificate', found both")
+    if secret_expires is not None:
+        raise ValueError("secret_expires: it goes with 'secret'; a certificate says itself when it ends")
+
+
 class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=False):
-    """An app that is registered with Microsoft Entra, and its client secret."""
+    """An app that is registered with Microsoft Entra, and its client secret or certificate."""
 
     tenant: Tenant = Field(description="The Directory (tenant) ID, or a domain of the tenant.")
     client: Client = Field(description="The Application (client) ID of the app registration.")
-    secret: Secret = Field(description="The client secret's Value, as a reference; not its Secret ID.")
+    secret: Secret | None = Field(None, description="The client secret's Value, as a reference; not its Secret ID.")
+    certificate: Secret | None = Field(
+        None,
+        description="In place of a client secret: a private key (RSA) and the certificate that is uploaded for the app, as one PEM "
+        "file. When it ends is told as with `secret_expires`.",
+    )
     secret_expires: Day | None = Field(
         None, description="The day on which the secret ends: `status`, the log and a metric tell of it from 30 days before."
     )
@@ -54,3 +73,10 @@ class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=Fa
     )
     ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
     timeout: Duration = Field(60.0, description="How long a request for a token may take.", gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if self.secret is None and self.certificate is None:
+            raise ValueError("expected either 'secret' or 'certificate', found neither")
+        refuse_two_proofs(self.secret, self.certificate, self.secret_expires)
+        return self

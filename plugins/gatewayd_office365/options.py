@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from gatewayd import ConfigPath, Day, Duration, Secret, TokenSource, TokenUse, Transport
 from gatewayd_office365.credential import Office365Credential
-from gatewayd_office365.credential_options import GUID, Client, Office365CredentialOptions, SecureUrl, Tenant
+from gatewayd_office365.credential_options import GUID, Client, Office365CredentialOptions, SecureUrl, Tenant, refuse_two_proofs
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,21 +29,23 @@ def _mailbox(text: str) -> str:
 
 
 class Office365Options(Transport.Options, use_attribute_docstrings=False):
-    """A mailbox of Exchange Online, and the app that opens it: ``credential``, or ``tenant``, ``client`` and ``secret``."""
+    """A mailbox of Exchange Online, and the app that opens it: ``credential``, or the fields of one."""
 
     mailbox: Annotated[str, AfterValidator(_mailbox)] = Field(
         description="The mailbox: the user's Object ID, or its address. A shared mailbox is a user, too."
     )
     credential: TokenSource | None = Field(
-        None, description="The name of one of `credentials` in `gatewayd.yaml`, or its `kind` and fields; else the next three."
+        None,
+        description="The name of one of `credentials` in `gatewayd.yaml`, or its `kind` and fields. Else its fields stand here.",
     )
     tenant: Tenant | None = Field(None, description=_FIELDS["tenant"].description)
     client: Client | None = Field(None, description=_FIELDS["client"].description)
     secret: Secret | None = Field(None, description=_FIELDS["secret"].description)
+    certificate: Secret | None = Field(None, description=_FIELDS["certificate"].description)
     secret_expires: Day | None = Field(None, description=_FIELDS["secret_expires"].description)
     authority: SecureUrl = Field(
         "https://login.microsoftonline.com",
-        description=f"{_FIELDS['authority'].description} Goes with `tenant`, `client` and `secret`.",
+        description=f"{_FIELDS['authority'].description} Goes with `tenant` and `client`.",
     )
     graph: SecureUrl = Field(
         "https://graph.microsoft.com/v1.0", description="The base address of Microsoft Graph; another one for national clouds."
@@ -68,14 +70,16 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
-        own = {"tenant": self.tenant, "client": self.client, "secret": self.secret}
-        given = [name for name, value in own.items() if value is not None]
-        if self.credential is None and len(given) < len(own):
-            lacks = next(name for name in own if name not in given)
-            raise ValueError(f"expected either 'credential', or 'tenant', 'client' and 'secret'; {lacks!r} is missing")
+        own = {"tenant": self.tenant, "client": self.client, "secret": self.secret or self.certificate}
+        given = [name for name in ("tenant", "client", "secret", "certificate") if getattr(self, name) is not None]
+        lacks = [name for name, value in own.items() if value is None]
+        if self.credential is None and lacks:
+            expected = "expected either 'credential', or 'tenant', 'client' and one of 'secret' and 'certificate'"
+            raise ValueError(f"{expected}; {lacks[0]!r} is missing")
         given += [name for name in ("authority", "secret_expires") if name in self.model_fields_set]
         if self.credential is not None and given:
             raise ValueError(f"expected {given[0]!r} among the fields of the credential, and not beside 'credential'")
+        refuse_two_proofs(self.secret, self.certificate, self.secret_expires)
         self._tokens = self.credential or TokenSource(Office365Credential(self._app()))
         return self
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gatewayd import AuthError, TransientError, quoted, retry_after
 
@@ -35,6 +35,8 @@ class TokenFault:
     codes: tuple[int, ...]
     #: The words of OAuth that it stands for where no number is known.
     words: tuple[str, ...] = ()
+    #: What the app proves itself with, if the words mean this for it alone.
+    of: Literal["", "secret", "certificate"] = ""
     what: str
     advice: str
 
@@ -43,6 +45,7 @@ TOKEN_FAULTS = (
     TokenFault(
         codes=(7000215,),
         words=("invalid_client",),
+        of="secret",
         what="the client secret is wrong",
         advice=f"Give the secret's Value, not its Secret ID; it is shown once. Make a new one {_APP}, Certificates & secrets.",
     ),
@@ -58,8 +61,40 @@ TOKEN_FAULTS = (
     ),
     TokenFault(
         codes=(700027,),
+        words=("invalid_client",),
+        of="certificate",
         what="the certificate does not prove the app's identity",
-        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets.",
+        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets, and compare the thumbprints there.",
+    ),
+    TokenFault(
+        codes=(700026,),
+        of="certificate",
+        what="no certificate is registered for the app",
+        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets, Certificates.",
+    ),
+    TokenFault(
+        codes=(1000502, 7000274),
+        of="certificate",
+        what="the certificate has ended, or does not begin yet",
+        advice=f"Make a new one, upload it {_APP}, Certificates & secrets, and put it where `certificate` points.",
+    ),
+    TokenFault(
+        codes=(7000214, 7000277),
+        of="certificate",
+        what="the certificate was revoked",
+        advice=f"Make a new one with a new key, upload it {_APP}, Certificates & secrets, and put it where `certificate` points.",
+    ),
+    TokenFault(
+        codes=(700024,),
+        of="certificate",
+        what="what the certificate signed is of another time",
+        advice="Set the clock of this machine: `timedatectl` shows whether it is synchronised.",
+    ),
+    TokenFault(
+        codes=(700023,),
+        of="certificate",
+        what="what the certificate signed is for another tenant or cloud",
+        advice="Check `tenant` and `authority`: the address where tokens are asked for is signed, too.",
     ),
     TokenFault(
         codes=(700016,),
@@ -100,12 +135,15 @@ TOKEN_FAULTS = (
 _UNKNOWN = TokenFault(
     codes=(),
     what="the log-in service refuses the app",
-    advice="Look the code up at https://login.microsoftonline.com/error, and check `tenant`, `client` and `secret`.",
+    advice="Look the code up at https://login.microsoftonline.com/error, and check `tenant`, `client` and what proves the app.",
 )
 
 
-def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secret: str) -> GatewaydError:
-    """Return the error for an answer that is no token; ``said`` is its body. ``where`` begins the message."""
+def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secret: str, *, thumbprint: str = "") -> GatewaydError:
+    """Return the error for an answer that is no token; ``said`` is its body. ``where`` begins the message.
+
+    ``thumbprint`` is that of the app's certificate, where it has no secret.
+    """
     word = said["error"] if isinstance(said.get("error"), str) else ""
     if answer.status in _LATER or word == "temporarily_unavailable":
         text = f"{where}: no access token: HTTP {answer.status}{_trace(said)}"
@@ -114,12 +152,14 @@ def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secr
         )
     codes = _codes(said)
     fault = next((one for one in TOKEN_FAULTS if not codes.isdisjoint(one.codes)), None)
-    fault = fault or next((one for one in TOKEN_FAULTS if not codes and word in one.words), _UNKNOWN)
+    way = "certificate" if thumbprint else "secret"
+    fault = fault or next((one for one in TOKEN_FAULTS if not codes and word in one.words and one.of in ("", way)), _UNKNOWN)
     number = f"AADSTS{min(codes)}" if codes else quoted(str(word), [secret], 40) or f"HTTP {answer.status}"
     words = ""
     if fault is _UNKNOWN:
         words = f": {quoted(str(said.get('error_description', '')), [secret])}"
-    return AuthError(f"{where}: {fault.what} ({number}{_trace(said)}){words}", advice=fault.advice)
+    shown = f", thumbprint {thumbprint}" if thumbprint and fault.of == "certificate" else ""
+    return AuthError(f"{where}: {fault.what} ({number}{shown}{_trace(said)}){words}", advice=fault.advice)
 
 
 def _codes(said: Mapping[str, object]) -> set[int]:

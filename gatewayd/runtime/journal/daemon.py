@@ -49,9 +49,8 @@ def notice_failed(error: BaseException, *, retry_in: float) -> None:
     write(logging.ERROR, "administrators not told", retry_in=retry_in, **cause_of(error))
 
 
-def credential_ends(name: str, *, day: date) -> None:
-    """The secret of a credential or account ends within 30 days, or has ended; told once a day."""
-    advice = "Make a new one, put it where the config points, and correct its day there."
+def credential_ends(name: str, *, day: date, advice: str) -> None:
+    """The secret or certificate of a credential or account ends within 30 days, or has ended; told once a day."""
     write(logging.WARNING, "credential ends", credential=name, day=str(day), advice=advice)
 
 

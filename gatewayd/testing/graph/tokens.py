@@ -198,8 +198,7 @@ def _check_credential(app: EntraApp, form: Mapping[str, str], endpoint: str) -> 
         try:
             verify_assertion(form.get("client_assertion", ""), app, endpoint)
         except AssertionRefused as refused:
-            text = f"The certificate with identifier used to sign the client assertion is not registered or not fit: {refused}."
-            raise EntraRefused(700027, 401, "invalid_client", text) from None
+            raise EntraRefused(refused.code, 401, "invalid_client", str(refused)) from None
         return
     secret = form.get("client_secret", "")
     if not secret:

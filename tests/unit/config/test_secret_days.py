@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from gatewayd import AuthError, Credential, Day, TokenSource, Transport
+from gatewayd import AuthError, Credential, Day, Expiry, TokenSource, TokenUse, Transport
 from gatewayd.config import AccountConfig, Config
-from gatewayd.config.secret_days import ends, ends_soon, remark
+from gatewayd.config.secret_days import ends_soon, expiries, expiry, remark
 from gatewayd.registry.loading import Registry
 from gatewayd_sql.options import SqlOptions
 
@@ -34,6 +34,25 @@ class Fields(Transport.Options):
     secret_expires: Day | None = None
     credential: TokenSource | None = None
 
+    @property
+    def token_use(self) -> TokenUse | None:
+        return TokenUse(self.credential, "ann") if self.credential else None
+
+
+class Stamp(Seal):
+    """Knows itself when it ends."""
+
+    def expiry(self) -> Expiry:
+        return Expiry(day=SOON, what="stamp", advice="cut a new one.")
+
+
+class Inline(Transport.Options):
+    """Its own fields are those of a credential."""
+
+    @property
+    def token_use(self) -> TokenUse:
+        return TokenUse(TokenSource(Stamp(Stamp.Options())), "ann")
+
 
 def account(name: str, *, own: date | None = None, shared: date | None = None, credential: str = "") -> AccountConfig:
     source = TokenSource(Seal(Seal.Options(secret_expires=shared))) if credential else None
@@ -52,7 +71,7 @@ def account(name: str, *, own: date | None = None, shared: date | None = None, c
     ],
 )
 def test_a_secret_is_told_of_from_thirty_days_before(days: int, words: str) -> None:
-    found = remark(TODAY + timedelta(days=days), TODAY)
+    found = remark(Expiry(day=TODAY + timedelta(days=days)), TODAY)
     assert found.startswith(words)
     assert bool(found) == bool(words)
 
@@ -71,7 +90,7 @@ def test_a_secret_is_told_of_once_by_its_credential_or_else_by_the_accounts_file
         account("f"),
         AccountConfig(name="g", kind="post", operators=("acme",), options=Transport.Options()),
     ]
-    assert [ends(one) for one in accounts] == [PAST, PAST, SOON, LATER, LATER, None, None]
+    assert [one and one.day for one in map(expiry, accounts)] == [PAST, PAST, SOON, LATER, LATER, None, None]
     config = Config(
         folder=tmp_path,
         state=tmp_path,
@@ -80,4 +99,18 @@ def test_a_secret_is_told_of_once_by_its_credential_or_else_by_the_accounts_file
         registry=Registry(plugins=(), _classes={}),
         accounts={one.name: one for one in accounts},
     )
-    assert ends_soon(config, TODAY) == {"app": PAST, "accounts/c.yaml": SOON}
+    found = expiries(config)
+    assert {name: one.day for name, one in found.items()} == {
+        "app": PAST,
+        "accounts/c.yaml": SOON,
+        "accounts/d.yaml": LATER,
+        "other": LATER,
+    }
+    assert {name for name, one in found.items() if ends_soon(one, TODAY)} == {"app", "accounts/c.yaml"}
+
+
+def test_a_credential_that_knows_itself_when_it_ends_says_what_ends_and_what_to_do() -> None:
+    shared = Fields(credential=TokenSource(Stamp(Stamp.Options())))
+    for options in (shared, Inline()):
+        found = expiry(AccountConfig(name="a", kind="heron", operators=("acme",), options=options))
+        assert remark(found, TODAY) == f"Its stamp ends on {SOON}, in 30 days: cut a new one."

@@ -121,7 +121,6 @@ def _settled() -> None:
 
 
 #: Every event: what says it, with its lines as level and text.
-RENEW = "Make a new one, put it where the config points, and correct its day there."
 EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
     "daemon_started": (
         lambda: journal.daemon_started(owner="me", version="1.0", accounts=3, workers=2),
@@ -171,8 +170,8 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         ['error administrators not told retry_in=60.0 error=TransientError cause="mx: connection refused" advice="Check `port`."'],
     ),
     "credential_ends": (
-        lambda: journal.credential_ends("acme365", day=date(2027, 3, 1)),
-        [f'warning credential ends credential=acme365 day=2027-03-01 advice="{RENEW}"'],
+        lambda: journal.credential_ends("acme365", day=date(2027, 3, 1), advice="Make a new one."),
+        ['warning credential ends credential=acme365 day=2027-03-01 advice="Make a new one."'],
     ),
     "credentials_changed": (
         lambda: journal.credentials_changed("!credential sales", files=["accounts/a.yaml", "accounts/b.yaml"]),

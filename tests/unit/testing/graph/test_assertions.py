@@ -5,7 +5,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -28,10 +28,10 @@ def _key() -> rsa.RSAPrivateKey:
 
 
 @cache
-def _certificate() -> Certificate:
+def _certificate(days: int = 8) -> Certificate:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "app")])
-    begin = datetime.now(UTC) - timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, _key().public_key(), 1, begin, begin + timedelta(days=9))
+    end = datetime.now(UTC) + timedelta(days=days)
+    builder = x509.CertificateBuilder(name, name, _key().public_key(), 1, end - timedelta(days=9), end)
     return builder.sign(_key(), hashes.SHA256())
 
 
@@ -39,8 +39,8 @@ def _part(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _assertion(client: Client, **change: object) -> str:
-    head = {"typ": "JWT", "x5t#S256": _part(_certificate().fingerprint(hashes.SHA256()))}
+def _assertion(client: Client, **change: Any) -> str:
+    head = {"typ": "JWT", "x5t#S256": _part(_certificate(change.get("days", 8)).fingerprint(hashes.SHA256()))}
     endpoint = f"{client.graph.authority}/{client.app.tenant}/oauth2/v2.0/token"
     now = int(time.time())
     claims: dict[str, object] = {
@@ -49,6 +49,7 @@ def _assertion(client: Client, **change: object) -> str:
         "sub": client.app.client,
         "jti": "1",
         "iat": now,
+        "nbf": now,
         "exp": now + 600,
     }
     head["alg"] = str(change.get("alg", "PS256"))
@@ -78,12 +79,23 @@ def test_the_key_of_the_registered_certificate_proves_the_app(certified: Client,
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"aud": "https://x.example"}, {"iss": "other"}, {"sub": "other"}, {"exp": 1_700_000_000}, {"jti": ""}, {"alg": "none"}],
+    ("change", "code"),
+    [
+        ({"aud": "https://x.example"}, 700023),
+        ({"iss": "other"}, 700027),
+        ({"sub": "other"}, 700027),
+        ({"exp": 1_700_000_000}, 700024),
+        ({"nbf": 1e12, "exp": 2e12}, 700024),
+        ({"exp": None}, 700027),
+        ({"jti": ""}, 700027),
+        ({"alg": "none"}, 700027),
+    ],
 )
-def test_an_assertion_for_something_else_is_refused(certified: Client, change: dict[str, object]) -> None:
+def test_an_assertion_for_something_else_or_of_another_time_is_refused(
+    certified: Client, change: dict[str, object], code: int
+) -> None:
     with certified as client:
-        assert _codes(client, _assertion(client, **change)) == [700027]
+        assert _codes(client, _assertion(client, **change)) == [code]
 
 
 def test_padding_and_fractions_of_seconds_are_as_msal_has_them(certified: Client) -> None:
@@ -96,5 +108,7 @@ def test_another_signature_or_no_certificate_is_refused(certified: Client) -> No
         whole = _assertion(client)
         for wrong in (whole[:-8] + "AAAAAAAA", whole.replace(".", "", 1), "W10.W10.AA", "e30.e30.AA"):
             assert _codes(client, wrong) == [700027]
+        client.app.certificate = _certificate(-1).public_bytes(serialization.Encoding.PEM).decode()
+        assert _codes(client, _assertion(client, days=-1)) == [1000502]
         client.app.certificate = ""
-        assert _codes(client, whole) == [700027]
+        assert _codes(client, whole) == [700026]
