@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -470,42 +469,47 @@ def test_more_values_than_sqlite_takes_at_once_are_looked_up(directory: Csv) -> 
     assert directory.find("reservation", "id", {"R1", *(f"X{number}" for number in range(260_000))}).keys() == {"R1"}
 
 
-#: Files that grow whenever they are opened to be read.
-GROWING: list[Path] = []
+CHANGING = """
+import os, pathlib, sys
+from gatewayd import Operator, Folders, TransientError
+from gatewayd_csv.directory import Csv
+folder, state = map(pathlib.Path, sys.argv[1:])
+reservations = folder / "reservations.csv"
+growing = True
 
+def grow(event, arguments):
+    # Between the first look at the file and the last one.
+    if growing and event == "open" and str(arguments[0]) == str(reservations) and "r" in str(arguments[1]):
+        with open(str(reservations), "a") as file:
+            file.write(f"R{os.urandom(4).hex()},B-1,,\\n")
 
-def _grow(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and str(arguments[0]) in map(str, GROWING) and "r" in str(arguments[1]):
-        with open(str(arguments[0]), "a") as file:  # noqa: PTH123  the hook hears of a text
-            file.write(f"R{os.urandom(4).hex()},B-1,,\n")
-
-
-sys.addaudithook(_grow)
-
-
-@contextmanager
-def changing(path: Path) -> Iterator[None]:
-    """Let a file grow each time that it is read: behind the first look at it, and before the last one."""
-    GROWING.append(path)
+sys.addaudithook(grow)
+directory = Csv(Csv.Options.model_validate({"folder": str(folder)}), operator=Operator(name="acme"), place=Folders(config=folder, state=state))
+for step in (directory.refresh, lambda: directory.reservations({"B-1"})):
     try:
-        yield
-    finally:
-        GROWING.remove(path)
+        print(step())
+    except TransientError as error:
+        print(error)
+growing = False
+print(directory.refresh())
+growing = True
+# What follows from the last refresh is built first.
+reservations.touch()
+print(directory.refresh())
+print(list(directory.reservations({"B-756"})))
+"""
 
 
-def test_a_file_that_changes_while_it_is_read_is_never_half_an_index(folder: Path, directory: Csv) -> None:
-    with changing(folder / "reservations.csv"):
-        with pytest.raises(TransientError, match="the files change while they are read"):
-            directory.refresh()
-        with pytest.raises(TransientError, match="no index yet"):
-            directory.reservations({"B-1"})
-    assert directory.refresh() == []
-    with changing(folder / "reservations.csv"):
-        # What follows from the last refresh is built first.
-        (folder / "reservations.csv").touch()
-        (told,) = directory.refresh()
-    assert told.endswith("the files change while they are read; what they were before stays in use")
-    assert directory.reservations({"B-756"})
+def test_a_file_that_changes_while_it_is_read_is_never_half_an_index(folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: an audit hook stays, and hears of whatever other tests do."""
+    command = [sys.executable, "-c", CHANGING, str(folder), str(tmp_path / "state")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=LONG).stdout.splitlines()
+    assert "the files change while they are read" in said[0]
+    assert "no index yet" in said[1]
+    assert said[2] == "[]"
+    assert said[3].endswith("the files change while they are read; what they were before stays in use']")
+    assert said[4] == "['B-756']"
 
 
 def test_while_another_process_builds_the_old_index_is_used_and_a_new_one_awaited(
