@@ -8,6 +8,8 @@ from gatewayd.api.consent import ConsentEnded as ConsentEnded
 from gatewayd.api.consent import ConsentRequest as ConsentRequest
 from gatewayd.api.consent import DeviceCode as DeviceCode
 from gatewayd.api.consent import Grant as Grant
+from gatewayd.api.copies import Copy as Copy
+from gatewayd.api.copies import Recognised as Recognised
 from gatewayd.api.credential import Credential as Credential
 from gatewayd.api.credential import Token as Token
 from gatewayd.api.credential import TokenSource as TokenSource
@@ -43,6 +45,7 @@ from gatewayd.api.events import MailFailed as MailFailed
 from gatewayd.api.events import MailFiled as MailFiled
 from gatewayd.api.evidence import Length as Length
 from gatewayd.api.evidence import difference as difference
+from gatewayd.api.evidence import lacks as lacks
 from gatewayd.api.expiry import Expiry as Expiry
 from gatewayd.api.forwarder import Courier as Courier
 from gatewayd.api.forwarder import DeliveryNote as DeliveryNote

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.message.values import Source
 
-__all__ = ["Length", "difference", "fits"]
+__all__ = ["Length", "difference", "fits", "lacks"]
 
 #: Arrivals that are fewer seconds apart are the same: not every server and store keeps fractions of a second.
 _SAME_ARRIVAL = 1.0
@@ -34,6 +34,12 @@ def difference(before: Listed, now: Listed) -> str:
         if apart >= _SAME_ARRIVAL:
             differences.append(f"arrived {second(now.arrival)}, {second(before.arrival)} before")
     return "; ".join(differences)
+
+
+def lacks(before: Listed, now: Listed) -> bool:
+    """Whether a server says something of a message now that it did not say before: its size, arrival or spanning id."""
+    pairs = ((before.size, now.size), (before.arrival, now.arrival), (before.spanning_id, now.spanning_id))
+    return any(was is None and said is not None for was, said in pairs)
 
 
 class Length:

@@ -10,6 +10,7 @@ from gatewayd.api.renamed_fields import HasHolder, HasUser
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gatewayd.api.copies import Recognised
     from gatewayd.api.delivery import Bounce, Delivery
     from gatewayd.api.values import Action, Follows, Link, Listed, Rivals
     from gatewayd.api.verdicts import Provisional
@@ -280,4 +281,4 @@ class Retry:
 
 
 #: What became of one waiting key.
-Outcome: TypeAlias = Filed | NotAdmitted | Vanished | Retry
+Outcome: TypeAlias = "Filed | Recognised | NotAdmitted | Vanished | Retry"

@@ -21,6 +21,11 @@ class Tally:
     vanished: int = 0
     deferred: int = 0
 
+    @property
+    def total(self) -> int:
+        """How many keys there were."""
+        return self.filed + self.duplicate + self.not_admitted + self.vanished + self.deferred
+
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             filed=self.filed + other.filed,

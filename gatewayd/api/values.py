@@ -173,6 +173,9 @@ class Listed:
     arrival: datetime | None = None
     #: The value of the message's Message-ID header; None where the server does not say. For messages without a size.
     message_id: str | None = None
+    #: What the server calls the message in each folder that shows it, where keys name it in one folder only: X-GM-MSGID of Gmail.
+    #: None where the server does not say.
+    spanning_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.message import header_parsing
 from gatewayd.message.dates import date
-from gatewayd.message.mail import anchor
+from gatewayd.message.mail import anchor, message_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,6 +36,8 @@ class AnchorHeaders:
     mark: str = ""
     #: The Date header.
     sent_at: datetime | None = None
+    #: The Message-ID; empty without one.
+    message_id: str = ""
 
     @classmethod
     def of(cls, block: bytes) -> AnchorHeaders:
@@ -44,7 +46,8 @@ class AnchorHeaders:
         head = header_parsing.head(block, 0, len(block))
         has = {name for name, value in head.fields if value.strip()}
         sent_at = date(head.first["date"]) if "date" in head.first else None
-        return cls(mark=anchor(block) if {"message-id", "date"} <= has else "", sent_at=sent_at)
+        mark = anchor(block) if {"message-id", "date"} <= has else ""
+        return cls(mark=mark, sent_at=sent_at, message_id=message_id(head.first.get("message-id", "")))
 
 
 def headers_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, AnchorHeaders]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd.api.evidence import difference
+from gatewayd.api.evidence import difference, lacks
 from gatewayd.api.ledger import Entry
 from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
@@ -207,8 +207,7 @@ class FolderSync:
             return self._offered(entry) if was.backlog and early and not taken else entry
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
-        lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)
-        return Entry(listed=one) if lacks else None
+        return Entry(listed=one) if lacks(was.listed, one) else None
 
     def _moved(self, one: Listed, found: Known, reading: _Reading) -> Entry | None:
         """Return the entry of a message that is known by its key: it was in another folder before, or gone from this one."""

@@ -20,6 +20,7 @@ from gatewayd.api.sizes import Sizes
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.importing.backfilling import Backfiller
 from gatewayd.importing.context import VisitContext
+from gatewayd.importing.copies import CopyRecogniser
 from gatewayd.importing.fetching import UnsizedMessages, cut, fetch
 from gatewayd.importing.folder_sync import FolderSync
 from gatewayd.importing.growth import grown
@@ -110,13 +111,11 @@ class _Visit:
         self._account, self._imports, self._lease = context.account, context.imports, context.lease
         self._tools, self._store, self._task = context.tools, context.store, context.task
         self._sessions, self._meter, self._reporter = context.sessions, context.meter, context.reporter
-        self._readmission = Readmission(context)
+        self._readmission, self._copies = Readmission(context), CopyRecogniser(context)
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
         #: The folders whose listing a limit cut short, or that the visit has not come to.
         self._left = set(context.imports.folders)
-        #: How many keys were done with.
-        self._done = 0
         #: How many keys the last batch had, if the session broke before any of it came; else 0.
         self._in_vain = 0
         self._unsized = UnsizedMessages()
@@ -256,15 +255,15 @@ class _Visit:
                 )
                 # The mails and the end of each key, in one transaction.
                 commit = self._store.file(self._lease, done)
-                self._done += len(done)
                 self._meter.fetched(batch)
                 self._reporter.filed(commit.tally)
                 self._reporter.batch(folder, batch, done, after=self._imports.after, reread_after=reread_after)
                 new = [outcome for outcome in done if isinstance(outcome, Filed) and outcome.entry_id in commit.filed]
                 self._tools.events.mails_filed(name, folder, new)
                 self._tools.events.targets_suspended(commit.suspended)
-                total = max(self._reporter.report.listed, self._done)
-                self._tools.progress(Progress(account=name, folder=folder, done=self._done, total=total))
+                ended = self._reporter.report.tally.total
+                total = max(self._reporter.report.listed, ended)
+                self._tools.progress(Progress(account=name, folder=folder, done=ended, total=total))
                 self._in_vain = len(batch.asked) if batch.error and not (batch.came or batch.disk_failed) else 0
                 self._sessions.check(batch.error)
                 self._context.go_on()
@@ -278,8 +277,8 @@ class _Visit:
                 for fault in self._tools.matching.refresh(spec):
                     self._reporter.note(f"operator {spec.operator.name}: {fault}")
             self._refreshed = True
-            marked = self._readmission.marked(waiting)
-            yield from cut(marked, messages=most, size=self._tools.limits.batch_bytes, unsized=self._unsized)
+            left = self._copies.left(folder, self._readmission.marked(waiting))
+            yield from cut(left, messages=most, size=self._tools.limits.batch_bytes, unsized=self._unsized)
 
     def _fetch(self, folder: str, session: Session, odd: list[Sizes], asked: Sequence[Waiting]) -> FetchedBatch:
         """Fetch one batch into a spool, and have it matched. Runs in the session's thread."""

@@ -40,7 +40,7 @@ Fields: TypeAlias = "Mapping[str, bytes]"
 BODY = "BODY[]"
 #: Where a partial body begins, as the server says: the n of ``BODY[]<n>``.
 ORIGIN = "ORIGIN"
-_KEPT = {"UID", "RFC822.SIZE", "INTERNALDATE"}
+_KEPT = {"UID", "RFC822.SIZE", "INTERNALDATE", "X-GM-MSGID"}
 _NAMES = {name.encode("ascii"): name for name in _KEPT}
 
 _TOKEN = re.compile(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatewayd import Listed, PermanentError, TransientError
 from gatewayd_imap.answers import arrival, named, number
 from gatewayd_imap.folder_names import in_quotes
-from gatewayd_imap.uids import MAX_UID, chunks, key, uid_of, uid_set
+from gatewayd_imap.uids import MAX_UID, chunks, gmail_id, key, uid_of, uid_set
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderReader", "OpenedFolder", "listed_as"]
 
-_ITEMS = "(UID RFC822.SIZE INTERNALDATE)"
+_ITEMS, _GMAIL_ITEMS = "(UID RFC822.SIZE INTERNALDATE)", "(UID RFC822.SIZE INTERNALDATE X-GM-MSGID)"
 #: How many messages one command asks for: of sizes and arrivals, and of anything by a set of UIDs.
 _SIZES, _SET = 1_000, 200
 #: After so many refusals it is not the messages that are refused.
@@ -50,6 +50,8 @@ class FolderReader:
         self.mailbox = mailbox
         self.client = mailbox.client
         self._opened: OpenedFolder | None = None
+        # Gmail says so before the log-in (developers.google.com/workspace/gmail/imap/imap-extensions).
+        self._items = _GMAIL_ITEMS if "X-GM-EXT-1" in self.client.capabilities else _ITEMS
 
     def open(self, folder: str, *, writable: bool = False) -> OpenedFolder:
         """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
@@ -143,7 +145,7 @@ class FolderReader:
         it is gone, that comes out when it is fetched.
         """
         self.expect(opened)
-        answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", _ITEMS, messages=_SIZES)
+        answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", self._items, messages=_SIZES)
         answers.go_on()
         answered = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]}
         found = tuple(listed_as(opened, uid, answers.messages.get(uid, {})) for uid in sorted(answered | set(uids)))
@@ -158,7 +160,7 @@ class FolderReader:
             raise TransientError(f"{self.options.where}: folder {in_quotes(folder)} was renumbered since it was listed")
         for batch in chunks(uids, _SET):
             self.expect(opened)
-            answers = self.client.uid_fetch(uid_set(batch), _ITEMS, messages=len(batch))
+            answers = self.client.uid_fetch(uid_set(batch), self._items, messages=len(batch))
             answers.go_on()
             rest = [uid for uid in batch if uid not in answers.messages]
             left = self.there(opened, rest)
@@ -178,7 +180,7 @@ class FolderReader:
                 found.setdefault(uid, {})
                 continue
             self.expect(opened)
-            answers = self.client.uid_fetch(str(uid), _ITEMS, messages=1)
+            answers = self.client.uid_fetch(str(uid), self._items, messages=1)
             answers.go_on()
             unsaid = answers.refusal is not None and not isinstance(answers.refusal, PermanentError)
             refused += unsaid
@@ -202,4 +204,5 @@ class FolderReader:
 
 def listed_as(opened: OpenedFolder, uid: int, fields: Mapping[str, bytes]) -> Listed:
     """Return a message as FETCH says that it is."""
-    return Listed(key(opened.uidvalidity, uid), number(fields.get("RFC822.SIZE")), arrival(fields.get("INTERNALDATE")))
+    size, arrived = number(fields.get("RFC822.SIZE")), arrival(fields.get("INTERNALDATE"))
+    return Listed(key(opened.uidvalidity, uid), size, arrived, spanning_id=gmail_id(fields.get("X-GM-MSGID")))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["MAX_UID", "Cursor", "chunks", "copied", "key", "uid_of", "uid_set"]
+__all__ = ["MAX_UID", "Cursor", "chunks", "copied", "gmail_id", "key", "uid_of", "uid_set"]
 
 #: A UID and a UIDVALIDITY are non-zero 32-bit numbers (RFC 3501 section 2.3.1.1).
 MAX_UID = (1 << 32) - 1
+#: A number of 64 bits has so many digits at most.
+_DIGITS = 20
 
 _CURSOR = re.compile(r"([1-9]\d{0,9}) (\d{1,10}) (\d{1,10})", re.ASCII)
 _KEY = re.compile(r"([1-9]\d{0,9}):([1-9]\d{0,9})", re.ASCII)
@@ -54,6 +56,12 @@ def uid_of(text: str, uidvalidity: int) -> int | None:
     """Return the UID of a key; None where it is a key of other numbers, or no key."""
     found = _KEY.fullmatch(text)
     return int(found[2]) if found and int(found[1]) == uidvalidity and int(found[2]) <= MAX_UID else None
+
+
+def gmail_id(text: bytes | None) -> str | None:
+    """Return an X-GM-MSGID, an unsigned number of 64 bits, as it is always written; None where it is none."""
+    found = int(text) if text and text.isdigit() and len(text) <= _DIGITS else 0
+    return str(found) if 0 < found < 1 << 64 else None
 
 
 def uid_set(uids: Iterable[int]) -> str:

@@ -1,10 +1,11 @@
-"""The tables of verdicts that may change, of directories, and of secrets. Importing this module makes ``metadata`` complete.
+"""The tables of verdicts that may change, of directories, matchers and secrets. Importing this module makes ``metadata`` complete.
 
 refused         who sent what was not admitted, beside its entry in the ledger, and for whom a person admitted it
 refused_filing  who sent mail that is filed for some operators of its account, and which of the others refused it
 judged          by which settings and records all of an account's mail that is not admitted was judged last
 provisional     verdicts on stored mail that are given again by newer records
 directory       how each operator's directory is (promise P10)
+fingerprint     the code and options of an operator's matchers as last seen
 secret          what is kept sealed, such as persons' refresh tokens, under names and by keys that the kernel knows (promise P9)
 """
 
@@ -16,7 +17,7 @@ from gatewayd_sql.dialect import KEPT, SMALL_ROWS, only_where
 from gatewayd_sql.outbox_tables import metadata
 from gatewayd_sql.tables import ledger
 
-__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused", "refused_filing", "secret"]
+__all__ = ["REFUSED", "directory", "fingerprint", "judged", "metadata", "provisional", "refused", "refused_filing", "secret"]
 
 #: Spelled out like ``WAITING``.
 REFUSED = literal_column("'not admitted'", Text)
@@ -88,6 +89,15 @@ directory = Table(
     Column("rows", Text, nullable=False),
     Column("faults", Text, nullable=False),
     Column("warnings", Text, nullable=False),
+)
+
+fingerprint = Table(
+    "fingerprint",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    **SMALL_ROWS,
 )
 
 secret = Table(

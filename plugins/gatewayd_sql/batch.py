@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from gatewayd import Commit, Filed, Filing, NotAdmitted, Retry, Tally, Vanished
+from gatewayd import Commit, Filed, Filing, NotAdmitted, Recognised, Retry, Tally, Vanished
 from gatewayd_sql.bounced import bounced
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
@@ -75,6 +75,10 @@ class FiledBatch:
         deferred = [each for each in real.values() if isinstance(each, Retry)]
         left = [each for each in real.values() if isinstance(each, NotAdmitted)]
         vanished = [each for each in real.values() if isinstance(each, Vanished)]
+        same = [each for each in real.values() if isinstance(each, Recognised)]
+        for one in same:
+            owed = None if one.owed is None else str(one.owed)
+            self._end(one.entry_id, "duplicate", cause=clean(one.cause), mail_id=one.mail_id, anchor=one.anchor or None, owed=owed)
         for out in left:
             self._end(out.entry_id, "not admitted", cause=clean(out.cause), anchor=out.anchor or None)
         for gone in vanished:
@@ -92,7 +96,7 @@ class FiledBatch:
             rows = [{"entry": one.entry_id, "due": self.time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self.connection.execute(_DEFER, rows)
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
-        tally = Tally(filed=len(filed), duplicate=len(came) - len(filed), **ends)
+        tally = Tally(filed=len(filed), duplicate=len(came) + len(same) - len(filed), **ends)
         brought = [each for each in came if each.entry_id in filed]
         doubt(self.connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self.time)
         refuse(self.connection, self.account, brought)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Text, and_, bindparam, case, cast, func, or_, select, update
 
-from gatewayd import Entry, Listed
+from gatewayd import Entry, Listed, lacks
 from gatewayd_sql.database import pieces
 from gatewayd_sql.tables import content, ledger, mail
 from gatewayd_sql.times import clean, moment, seconds
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OWES", "PAST_KEY", "Change", "give_up", "learn", "recognised", "shown_key"]
 
-#: A key as the ledger has it: id, key, state, when it was found gone, size, arrival, mail, and the mail before.
-_Standing: TypeAlias = "Row[int, str, str, float | None, int | None, float | None, int | None, int | None]"
+#: A key as the ledger has it: id, key, state, when it was found gone, size, arrival, mail, the mail before, and its spanning id.
+_Standing: TypeAlias = "Row[int, str, str, float | None, int | None, float | None, int | None, int | None, str | None]"
 
 _FINAL = frozenset({"filed", "duplicate", "not admitted"})
 
@@ -50,6 +50,7 @@ _FILED = select(content.c.size).join(mail, mail.c.content_id == content.c.id).wh
 _LEARN = _THIS.values(
     size=func.coalesce(ledger.c.size, _BYTES),
     arrival=func.coalesce(ledger.c.arrival, bindparam("came", type_=ledger.c.arrival.type)),
+    spanning_id=func.coalesce(ledger.c.spanning_id, bindparam("called", type_=Text)),
     # Nothing is done to a message that proves to be of another size than what was filed.
     owed=case((and_(ledger.c.size.is_(None), _FILED != _BYTES), None), else_=ledger.c.owed),
 )
@@ -85,7 +86,7 @@ class Change:
     contradicted: list[tuple[int, str]] = field(default_factory=list)
     #: The mails that were filed under their keys.
     before: dict[str, int] = field(default_factory=dict)
-    #: Entries that lack a size or an arrival, and what the server says.
+    #: Entries that lack a size, an arrival or a spanning id, and what the server says.
     learned: list[tuple[int, Listed]] = field(default_factory=list)
     anew: list[Entry] = field(default_factory=list)
 
@@ -106,7 +107,7 @@ class Change:
             self._was(row)
             if entry is None:
                 # Size and arrival are right where the server did not list for a while what was there.
-                self.anew.append(Entry(listed=Listed(row.key, row.size, moment(row.arrival))))
+                self.anew.append(Entry(listed=Listed(row.key, row.size, moment(row.arrival), spanning_id=row.spanning_id)))
             return
         if row.gone_at is not None:
             self.stands_again.append(row.id)
@@ -116,7 +117,7 @@ class Change:
                 self.waits_again.append(row.id)
             return
         self.known.add(row.key)
-        if (row.size is None and entry.listed.size is not None) or (row.arrival is None and entry.listed.arrival is not None):
+        if lacks(Listed(row.key, row.size, moment(row.arrival), spanning_id=row.spanning_id), entry.listed):
             self.learned.append((row.id, entry.listed))
         if row.state == "vanished" or (row.state == "offered" and entry.state == "waiting"):
             self.wanted.append((row.id, entry))
@@ -135,8 +136,16 @@ def give_up(connection: Connection, entries: Sequence[tuple[int, str]], time: fl
 
 
 def learn(connection: Connection, entries: Sequence[tuple[int, Listed]]) -> None:
-    """Let entries take the sizes and arrivals that they lack."""
-    rows = [{"entry": entry_id, "bytes": listed.size, "came": seconds(listed.arrival)} for entry_id, listed in entries]
+    """Let entries take the sizes, arrivals and spanning ids that they lack."""
+    rows = [
+        {
+            "entry": entry_id,
+            "bytes": listed.size,
+            "came": seconds(listed.arrival),
+            "called": None if listed.spanning_id is None else clean(listed.spanning_id),
+        }
+        for entry_id, listed in entries
+    ]
     if rows:
         connection.execute(_LEARN, rows)
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
 from gatewayd import Cause, DeskVerbs
+from gatewayd_sql.admission_tables import fingerprint
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, one_of
 from gatewayd_sql.filing_rows import queue_of, say
 from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.sealing import seal
-from gatewayd_sql.tables import fault, filing, fingerprint, link, mail, rival
+from gatewayd_sql.tables import fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views, visible
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, func, select, update
 
-from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, LedgerVerbs, Listed, Sizes, State, Waiting
+from gatewayd import Anchor, Copy, Entry, EntryView, FolderState, Known, Lease, LedgerVerbs, Listed, Sizes, State, Waiting
 from gatewayd_sql.changes import OWES, shown_key
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now, one_of
@@ -33,14 +33,21 @@ _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindpara
 
 _STATE = select(folders).where(folders.c.account == bindparam("account"), folders.c.folder == bindparam("folder"))
 _WAITING = (
-    select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries, table.c.others, table.c.former)
+    select(*table.c["id", "key", "size", "arrival", "spanning_id", "backlog", "tries", "others", "former"])
     .where(_HERE, table.c.state == WAITING, table.c.id > bindparam("after"))
     .order_by(table.c.id)
     .limit(bindparam("most"))
 )
-_KNOWN = select(
-    table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, OWES.label("owes")
-).where(_HERE, one_of(table.c.key, name="keys"))
+_KNOWN = select(*table.c["key", "state", "size", "arrival", "spanning_id", "backlog", "gone_at"], OWES.label("owes")).where(
+    _HERE, one_of(table.c.key, name="keys")
+)
+_COPIES = (
+    select(*table.c["folder", "key", "size", "arrival", "spanning_id", "mail_id"])
+    .add_columns(content.c.size.label("stored"), mail.c.message_id)
+    .join_from(table, mail, mail.c.id == table.c.mail_id)
+    .join(content, content.c.id == mail.c.content_id)
+    .where(table.c.account == bindparam("account"), table.c.spanning_id.is_not(None), one_of(table.c.spanning_id, name="ids"))
+)
 _DUE = _WAITING.where(table.c.due <= now())
 
 #: How many of the last messages say whether a server's sizes are exact.
@@ -86,6 +93,11 @@ class Ledger(LedgerVerbs):
         most = {key: told_most(row for row in rows if row.folder != folder) for key, rows in found.items()}
         return {key: _known(row) for key, row in most.items() if row is not None}
 
+    def copies(self, account: str, spanning_ids: Collection[str]) -> Sequence[Copy]:
+        """Return the account's entries with one of these ids whose messages are filed."""
+        rows = self._db.rows(_COPIES, {"account": account, "ids": [clean(one) for one in spanning_ids]})
+        return [value_of(Copy, row, listed=_listed(row), size=row.stored) for row in rows]
+
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
         columns = select(
@@ -114,7 +126,7 @@ class Ledger(LedgerVerbs):
         found = [
             Waiting(
                 entry_id=row.id,
-                listed=Listed(row.key, row.size, moment(row.arrival)),
+                listed=_listed(row),
                 backlog=row.backlog,
                 tries=row.tries,
                 others=row.others,
@@ -179,5 +191,9 @@ class Ledger(LedgerVerbs):
 
 def _known(row: Row[*tuple[object, ...]]) -> Known:
     """Return what an entry says of its key."""
-    listed = Listed(row.key, row.size, moment(row.arrival))
-    return Known(state=row.state, listed=listed, backlog=row.backlog, gone=row.gone_at is not None, owes=bool(row.owes))
+    return Known(state=row.state, listed=_listed(row), backlog=row.backlog, gone=row.gone_at is not None, owes=bool(row.owes))
+
+
+def _listed(row: Row[*tuple[object, ...]]) -> Listed:
+    """Return an entry as the server listed it."""
+    return Listed(row.key, row.size, moment(row.arrival), spanning_id=row.spanning_id)

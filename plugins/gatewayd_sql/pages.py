@@ -33,9 +33,7 @@ _GONE = "gone from the server before it was fetched"
 
 _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
 
-_ENTERED = select(
-    table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival, table.c.mail_id, table.c.former
-).where(_HERE)
+_ENTERED = select(*table.c["id", "key", "state", "gone_at", "size", "arrival", "mail_id", "former", "spanning_id"]).where(_HERE)
 _LISTED = _ENTERED.where(one_of(table.c.key, name="keys"))
 # A folder's past is longer than the folder: it is left to the database, since no other writer of SQLite gets on meanwhile (P4).
 _STANDING = _ENTERED.where(or_(table.c.gone_at.is_(None), one_of(table.c.key, name="keys")))
@@ -155,6 +153,7 @@ def entry_row(account: str, folder: str, entry: Entry, time: float) -> dict[str,
         "cause": clean(entry.cause),
         "size": entry.listed.size,
         "arrival": seconds(entry.listed.arrival),
+        "spanning_id": None if entry.listed.spanning_id is None else clean(entry.listed.spanning_id),
         "backlog": entry.backlog,
         "tries": 0,
         "due": 0.0,

@@ -9,7 +9,6 @@ content    the raw bytes of mail, once for equal digests; chunk holds them in pi
 mail       what is shown of a message; its id is that of the ledger entry that brought it
 filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
 daemon     the daemons that live; health is what they say of accounts (promise P10), request what people ask of them
-fingerprint  the code and options of an operator's matchers as last seen
 
 What goes out is in outbox_tables.
 """
@@ -43,7 +42,6 @@ __all__ = [
     "daemon",
     "fault",
     "filing",
-    "fingerprint",
     "folder",
     "health",
     "lease",
@@ -124,12 +122,15 @@ ledger = Table(
     Column("others", Integer, nullable=False, server_default="0"),
     # The mail that was filed under this key before it named another message.
     Column("former", Id),
+    # What the server calls the message in each folder that shows it.
+    Column("spanning_id", Text),
     UniqueConstraint("account", "folder", "key", name="ledger_key"),
     **NEVER_REUSED,
 )
 Index("ledger_waiting", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == WAITING))
 Index("ledger_owed", ledger.c.account, ledger.c.id, **only_where(ledger.c.owed.is_not(None)))
 Index("ledger_again", ledger.c.account, ledger.c.folder, ledger.c.due, **only_where(ledger.c.again.is_not(None)))
+Index("ledger_spanning", ledger.c.account, ledger.c.spanning_id, **only_where(ledger.c.spanning_id.is_not(None)))
 
 content = Table(
     "content",
@@ -289,12 +290,3 @@ request = Table(
     **NEVER_REUSED,
 )
 Index("request_open", request.c.id, **only_where(request.c.answered_at.is_(None)))
-
-fingerprint = Table(
-    "fingerprint",
-    metadata,
-    Column("operator", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
-    **SMALL_ROWS,
-)

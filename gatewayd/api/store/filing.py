@@ -25,8 +25,8 @@ class FilingVerbs(ABC):
         """Commit what became of a batch: raw chunks, mails, filings, links, rivals, faults, states and owed actions.
 
         Raw bytes are read from ``mail.source`` in chunks, and stored once for equal digests. If the account already has the bytes,
-        in whatever folder or earlier in the batch, the entry becomes a ``duplicate`` of that mail, and nothing is filed. An entry
-        that no longer waits stays as it is.
+        in whatever folder or earlier in the batch, the entry becomes a ``duplicate`` of that mail, and nothing is filed.
+        So does one that is ``Recognised``. An entry that no longer waits stays as it is.
 
         The deliveries of a new filing are entered, and it inherits the links of the operator's own outgoing mails that it follows.
         A bounce is kept with the delivery, if the mail is filed for its operator; a hard bounce of all recipients of a target's

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from gatewayd.api.copies import Copy
     from gatewayd.api.ledger import Anchor, Entry, FolderState, Known, Lease, Owed, State, Waiting
     from gatewayd.api.queries import EntryView
     from gatewayd.api.sizes import Reread, Sizes
@@ -36,6 +37,13 @@ class LedgerVerbs(ABC):
         """
 
     @abstractmethod
+    def copies(self, account: str, spanning_ids: Collection[str]) -> Sequence[Copy]:
+        """Return the account's entries with one of these ``Listed.spanning_id`` whose messages are filed, in whichever folder.
+
+        Also those that are gone, or have given up their keys.
+        """
+
+    @abstractmethod
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return the anchors by which entries whose keys are gone can be recognised under another key.
 
@@ -57,11 +65,11 @@ class LedgerVerbs(ABC):
     ) -> int:
         """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
 
-        Exceptions: a key takes a size and an arrival that it lacks. An ``offered`` key that is entered as waiting becomes waiting
-        (with ``backlog``). A key that was gone and is listed again waits again; if it was fetched before, it counts as new, since a
-        server may use the key of a deleted message for another one (RFC 1939 section 7). The old entry then stays gone, and loses
-        its anchor and its owed action. The same happens to the old entry if the new one has a ``contradiction``; an old entry
-        that waited or was offered then becomes vanished, and its cause says why.
+        Exceptions: a key takes a size, an arrival and a spanning id that it lacks. An ``offered`` key that is entered as waiting
+        becomes waiting (with ``backlog``). A key that was gone and is listed again waits again; if it was fetched before, it counts
+        as new, since a server may use the key of a deleted message for another one (RFC 1939 section 7). The old entry then stays
+        gone, and loses its anchor and its owed action. The same happens to the old entry if the new one has a ``contradiction``; an
+        old entry that waited or was offered then becomes vanished, and its cause says why.
 
         ``standing``: the keys that the server lists now; every other key of the folder is marked gone, and becomes vanished if it
         waited or was offered. ``same_as``: the entry gets the state, mail and owed action of that entry, which loses its anchor and

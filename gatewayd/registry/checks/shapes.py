@@ -31,7 +31,14 @@ _RECORD = Shape(
     label=text(),
     fields=many(pair(text(0, KEY), text(0, _VALUE)), most=_FIELDS),
 )
-_LISTED = Shape(Listed, key=text(1, KEY), size=optional(number()), arrival=optional(moment), message_id=optional(text(0, SAID)))
+_LISTED = Shape(
+    Listed,
+    key=text(1, KEY),
+    size=optional(number()),
+    arrival=optional(moment),
+    message_id=optional(text(0, SAID)),
+    spanning_id=optional(text(1, KEY)),
+)
 _RECIPIENT = Shape(Recipient, address=text(1, KEY), state=one_of(get_args(RecipientState)[:3]), words=text(0, SAID))
 
 #: The shape of every value that comes from plugins.

@@ -9,6 +9,7 @@ import pytest
 from gatewayd.testing.contracts.accounts import AccountContract
 from gatewayd.testing.contracts.admission import AdmissionContract
 from gatewayd.testing.contracts.bounces import BounceContract
+from gatewayd.testing.contracts.copies import CopiesContract
 from gatewayd.testing.contracts.custodian import Custodian
 from gatewayd.testing.contracts.daemons import DaemonContract, RequestContract
 from gatewayd.testing.contracts.desk import DeskContract
@@ -38,6 +39,7 @@ class StoreContract(
     AccountContract,
     LedgerContract,
     SpanningContract,
+    CopiesContract,
     ProofContract,
     RereadContract,
     FilingContract,

@@ -67,6 +67,8 @@ class FakeMessage:
     uidl: str = ""
     #: The Message-ID that listings give; None: none.
     listed_id: str | None = None
+    #: What listings call it in each folder; None: nothing.
+    spanning_id: str | None = None
     #: How often it was sent, if its bytes are made anew each time; None where they are not.
     made: int | None = None
 
@@ -107,7 +109,8 @@ class Folder:
 
     def listed(self, messages: Iterable[FakeMessage]) -> tuple[Listed, ...]:
         """Return messages as a listing gives them."""
-        return tuple(Listed(self.key(one), one.listed_size, one.arrival, one.listed_id) for one in messages if not one.hidden)
+        there = [one for one in messages if not one.hidden]
+        return tuple(Listed(self.key(one), one.listed_size, one.arrival, one.listed_id, one.spanning_id) for one in there)
 
     def whole(self, cursor: str | None) -> Iterator[Page]:
         """Yield all of it as one page, as POP3 does."""

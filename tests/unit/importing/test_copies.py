@@ -1,0 +1,128 @@
+"""What a server shows in several folders is fetched once: if all that it says, and the bytes that are stored, agree."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Action, TransientError
+from gatewayd.config import ImportConfig
+from gatewayd.testing import FakeTransport
+from gatewayd.testing.contracts.custodian import NOON, make_raw
+from tests.unit.kernel import Gateway, directory, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from gatewayd.testing.fakes.mailbox import FakeMessage
+
+A, B = "INBOX", "All Mail"
+SEEN, LOST = Action(do="seen"), TransientError("connection lost")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    transport = FakeTransport((A, B), account="main")
+    with Gateway(tmp_path, transport, imports=ImportConfig(folders=(A, B), after=SEEN)) as made:
+        yield made
+
+
+def show(gateway: Gateway, raw: bytes, folder: str, called: str | None = "7", arrival: datetime = NOON) -> FakeMessage:
+    """Let a folder show a message."""
+    transport = gateway.transport
+    message = transport.message(transport.deliver(raw, folder, arrival=arrival), folder)
+    message.spanning_id = called
+    return message
+
+
+def fetched(gateway: Gateway, folder: str = B) -> int:
+    """How many messages of a folder were asked for."""
+    return sum(len(one.keys) for one in gateway.transport.asked if one.step == "fetch" and one.folder == folder)
+
+
+def test_P1_a_first_import_fetches_each_message_once_and_settles_it_in_each_folder(gateway: Gateway) -> None:
+    for number in range(1, 8):
+        raw = make_raw(number)
+        for folder in (A, B) if number % 2 else (B,):
+            show(gateway, raw, folder, called=f"{number}")
+    report = gateway.good()
+    assert (report.tally.filed, report.tally.duplicate) == (7, 4)
+    assert (fetched(gateway, A), fetched(gateway, B)) == (4, 3)
+    assert [len(gateway.transport.seen(folder)) for folder in (A, B)] == [4, 7]
+    assert {one.cause for one in gateway.store.entries("main", "duplicate", after=0, limit=1)} == {
+        "mail 1, which its server also shows in INBOX"
+    }
+    assert gateway.audit(B).proven
+    assert gateway.good().listed == 0
+
+
+def test_P1_what_no_longer_lies_in_a_folder_is_known_in_the_next(gateway: Gateway) -> None:
+    show(gateway, make_raw(), A)
+    gateway.good()
+    gateway.transport.move(gateway.transport.keys(A)[0], A, B)
+    gateway.transport.folders[B].messages[0].spanning_id = "7"
+    assert gateway.good().tally.duplicate == 1
+    assert fetched(gateway) == 0
+
+
+@pytest.mark.parametrize("differs", ["size", "arrival", "no arrival", "Message-ID", "no Message-ID", "id"])
+def test_P1_what_differs_in_anything_is_fetched(gateway: Gateway, differs: str) -> None:
+    raw = make_raw()
+    if differs == "no Message-ID":
+        raw = raw.replace(b"Message-ID:", b"X-Message-I:")
+    show(gateway, raw, A)
+    gateway.good()
+    other = {"size": make_raw(text="Hello!"), "Message-ID": raw.replace(b"<1@", b"<2@")}.get(differs, raw)
+    message = show(gateway, other, B, arrival=NOON + timedelta(seconds=5 if differs == "arrival" else 0))
+    if differs == "no arrival":
+        message.arrival = None
+    if differs == "id":
+        message.spanning_id = "8"
+    report = gateway.good()
+    assert (report.tally.filed, report.tally.duplicate) == ((1, 0) if other != raw else (0, 1))
+    assert fetched(gateway) == 1
+
+
+def test_P1_what_is_stored_with_another_size_than_is_listed_is_fetched(gateway: Gateway) -> None:
+    for number in range(1, 6):
+        show(gateway, make_raw(number), A, called=f"{number}").listed_size = 5000 + number
+    gateway.visit()
+    filed = len(gateway.filings())
+    show(gateway, make_raw(1), B, called="1").listed_size = 5001
+    gateway.visit()
+    assert filed == 5
+    assert fetched(gateway) >= 1
+
+
+def test_of_mails_that_are_alike_nobody_can_say_which_it_is(gateway: Gateway) -> None:
+    for letter in (b"Hella", b"Hellb"):
+        show(gateway, make_raw().replace(b"Hello", letter), A)
+    gateway.good()
+    show(gateway, make_raw().replace(b"Hello", b"Hellb"), B)
+    assert gateway.good().tally.duplicate == 1
+    assert fetched(gateway) == 1
+
+
+def test_what_nobody_admitted_is_fetched_from_each_folder(tmp_path: Path) -> None:
+    transport = FakeTransport((A, B), account="main")
+    imports = ImportConfig(folders=(A, B), contact_types={"customer": ("sales",)})
+    with Gateway(tmp_path, transport, imports=imports, plugins=[directory()], specs=[spec(known=True)]) as gateway:
+        for folder in (A, B):
+            show(gateway, make_raw(), folder)
+        assert gateway.good().tally.not_admitted == 2
+        assert fetched(gateway) == 1
+
+
+def test_P2_a_visit_that_breaks_while_headers_are_read_leaves_all_waiting(gateway: Gateway) -> None:
+    show(gateway, make_raw(), A)
+    gateway.good()
+    show(gateway, make_raw(), B)
+    gateway.transport.on("headers", LOST, folder=B)
+    assert gateway.visit().error is LOST
+    assert gateway.states(B) == {"1:1": "waiting"}
+    assert gateway.good().tally.duplicate == 1
+    assert fetched(gateway) == 0
