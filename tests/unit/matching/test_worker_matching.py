@@ -24,6 +24,7 @@ from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
 from gatewayd.runtime import forkserver
+from gatewayd.runtime.forkserver import children
 from tests.patience import AT_ONCE, LONG, Stopwatch
 from tests.unit.heard import events
 from tests.unit.matchers import WRONG, faults, linked, match_request, plugin, raw_mail, raw_mails, registry, spec
@@ -414,7 +415,8 @@ def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) ->
     os.kill(server, signal.SIGSTOP)
     waits = threading.Thread(target=match)
     waits.start()
-    time.sleep(0.3)
+    # Else it may not have come to ask, and nobody would ever notice that the process hangs.
+    until(children._lock.locked)
     watch = Stopwatch()
     workers.close()
     assert watch.seconds < 5
