@@ -163,11 +163,11 @@ def test_P6_greeting_and_log_in_have_one_deadline_together() -> None:
 def test_a_step_that_was_begun_anew_has_its_whole_time_again() -> None:
     def play(line: socket.socket) -> None:
         for _ in range(4):
-            time.sleep(0.4)
+            time.sleep(1.2)
             line.sendall(b"x")
 
     with server(play) as port:
-        connection = Connection(place(port), port)
+        connection = Connection(place(port, timeout="4s"), port)
         for _ in range(4):
             assert connection.recv(1) == b"x"
             connection.step("more")

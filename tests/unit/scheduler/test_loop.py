@@ -21,7 +21,7 @@ from tests.unit.heard import events
 from tests.unit.supervised import FIRST, House, Site, mails, until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from gatewayd import AccountHealth
@@ -715,17 +715,21 @@ def test_an_answer_that_the_store_does_not_take_is_given_again(house: House) -> 
 
 
 def test_leases_that_nobody_heard_of_are_given_back_at_the_end(house: House) -> None:
+    begun = threading.Event()
+
     class Slow(Sql):
-        def healths(self) -> Sequence[AccountHealth]:
+        def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+            taken = super().take_leases(accounts, holder, dead=dead)
+            begun.set()
             time.sleep(1)
-            return super().healths()
+            return taken
 
     house.add("main")
     store = Slow(house.store.options, place=house.store.place)
     store.open()
     house._stack.callback(store.close)
     daemon = house.daemon(store=store)
-    time.sleep(0.4)
+    assert begun.wait(LONG)
     daemon.stop()
     assert house.store.take_leases(["main"], "another", dead=lambda _: False)
 
@@ -807,19 +811,24 @@ def test_a_session_that_does_not_end_well_is_closed_all_the_same(house: House, e
 
 
 def test_an_account_that_is_removed_while_its_lease_is_taken_is_given_back(house: House) -> None:
+    begun, removed = threading.Event(), threading.Event()
+
     class Slow(Sql):
-        def healths(self) -> Sequence[AccountHealth]:
-            time.sleep(0.8)
-            return super().healths()
+        def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+            taken = super().take_leases(accounts, holder, dead=dead)
+            begun.set()
+            removed.wait(LONG)
+            return taken
 
     server = house.add("main")
     store = Slow(house.store.options, place=house.store.place)
     store.open()
     house._stack.callback(store.close)
     daemon = house.daemon(store=store)
-    time.sleep(0.4)
+    assert begun.wait(LONG)
     del house.accounts["main"]
     daemon.reload()
+    removed.set()
     until(lambda: house.another_store().take_leases(["main"], "another", dead=lambda _: False))
     assert server.asked == []
 
