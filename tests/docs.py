@@ -16,14 +16,17 @@ from gatewayd.api.login_refusals import LOGIN_REFUSALS
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
 from gatewayd_google.refusals import OTHER, REFUSALS
+from gatewayd_office365.consent_faults import CODE_FAULTS, DEVICE_FAULTS, REFRESH_FAULTS
 from gatewayd_office365.graph_faults import GRAPH_FAULTS
 from gatewayd_office365.token_faults import TOKEN_FAULTS
 from tests import docs_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed import DataclassInstance
+
+    from gatewayd_office365.token_faults import TokenFault
 
 DOCS = Path(__file__).parent.parent / "docs"
 KERNEL = Path(__file__).parent.parent / "gatewayd"
@@ -51,6 +54,7 @@ ROOMS = [
 _BEGIN = "<!-- Generated from the first sentences of the modules by `python -m tests.docs`. -->"
 _REFUSALS = "<!-- Generated from gatewayd_google/refusals.py by `python -m tests.docs`. -->"
 _TOKENS = "<!-- Generated from gatewayd_office365/token_faults.py by `python -m tests.docs`. -->"
+_CONSENTS = "<!-- Generated from gatewayd_office365/consent_faults.py by `python -m tests.docs`. -->"
 _GRAPH = "<!-- Generated from gatewayd_office365/graph_faults.py by `python -m tests.docs`. -->"
 _LOGINS = "<!-- Generated from gatewayd/api/login_refusals.py by `python -m tests.docs`. -->"
 _END = "<!-- The end of what is generated. -->"
@@ -174,13 +178,23 @@ def with_refusals(text: str) -> str:
 
 def token_faults() -> str:
     """Return the first table of docs/office365.md: what Microsoft's log-in service refuses, and what to do about it."""
+    return _faults(TOKEN_FAULTS)
+
+
+def consent_faults() -> str:
+    """Return its second table: the same where a person consents."""
+    own = dict.fromkeys(one for one in (*REFRESH_FAULTS, *CODE_FAULTS, *DEVICE_FAULTS) if one not in TOKEN_FAULTS)
+    return _faults(own)
+
+
+def _faults(faults: Iterable[TokenFault]) -> str:
     rows = ["| code | what is wrong | what to do |", "|---|---|---|"]
-    rows += [f"| {', '.join(f'`AADSTS{code}`' for code in one.codes)} | {one.what} | {one.advice} |" for one in TOKEN_FAULTS]
+    rows += [f"| {', '.join(f'`AADSTS{code}`' for code in one.codes)} | {one.what} | {one.advice} |" for one in faults]
     return "\n".join(rows) + "\n"
 
 
 def graph_faults() -> str:
-    """Return the second table of docs/office365.md: what Microsoft Graph refuses, and what to do about it."""
+    """Return the third table of docs/office365.md: what Microsoft Graph refuses, and what to do about it."""
     rows = ["| code | HTTP | what is wrong | what to do |", "|---|---|---|---|"]
     for one in GRAPH_FAULTS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
@@ -189,8 +203,9 @@ def graph_faults() -> str:
 
 
 def with_faults(text: str) -> str:
-    """Return docs/office365.md with both tables as they are now."""
-    return _with(_with(text, _TOKENS, f"{token_faults()}\n"), _GRAPH, f"{graph_faults()}\n")
+    """Return docs/office365.md with its tables as they are now."""
+    text = _with(_with(text, _TOKENS, f"{token_faults()}\n"), _CONSENTS, f"{consent_faults()}\n")
+    return _with(text, _GRAPH, f"{graph_faults()}\n")
 
 
 def login_refusals() -> str:

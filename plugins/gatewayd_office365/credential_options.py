@@ -55,7 +55,7 @@ def refuse_two_proofs(secret: Secret | None, certificate: Secret | None, secret_
 
 
 class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=False):
-    """An app that is registered with Microsoft Entra, and its client secret or certificate."""
+    """An app that is registered with Microsoft Entra, and its client secret or certificate; or that persons consent to."""
 
     tenant: Tenant = Field(description="The Directory (tenant) ID, or a domain of the tenant.")
     client: Client = Field(description="The Application (client) ID of the app registration.")
@@ -73,10 +73,27 @@ class Office365CredentialOptions(Credential.Options, use_attribute_docstrings=Fa
     )
     ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
     timeout: Duration = Field(60.0, description="How long a request for a token may take.", gt=0, le=3600)
+    consent: bool = Field(
+        False,
+        description="Each mailbox's user consents, by `gatewayd account connect ACCOUNT`; the app opens no other mailbox. A "
+        "public client then needs neither `secret` nor `certificate`.",
+    )
+    device_code: bool = Field(
+        False,
+        description="Whether `gatewayd account connect` may use a device code. Many tenants block these. Goes with `consent`.",
+    )
+    graph: SecureUrl = Field(
+        "https://graph.microsoft.com/v1.0",
+        description="The base address of Microsoft Graph, which says whose mailbox it is; another one for national clouds.",
+    )
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
-        if self.secret is None and self.certificate is None:
+        if self.secret is None and self.certificate is None and not self.consent:
             raise ValueError("expected either 'secret' or 'certificate', found neither")
+        if self.device_code and not self.consent:
+            raise ValueError("device_code: it goes with 'consent'")
+        if self.device_code and (self.secret or self.certificate):
+            raise ValueError("device_code: it is for public clients, which have neither 'secret' nor 'certificate'")
         refuse_two_proofs(self.secret, self.certificate, self.secret_expires)
         return self

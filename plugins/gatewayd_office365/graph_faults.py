@@ -40,7 +40,8 @@ _CONSENT = (
     "In the Microsoft Entra admin center (entra.microsoft.com), App registrations, your app, API permissions: add the application "
     "permissions Mail.ReadWrite and Mail.Send of Microsoft Graph, and grant admin consent. Or grant them in Exchange by RBAC for "
     "Applications, and see with Test-ServicePrincipalAuthorization whether they reach this mailbox. An old "
-    "New-ApplicationAccessPolicy may keep the app out, too. Changes take up to two hours."
+    "New-ApplicationAccessPolicy may keep the app out, too. Changes take up to two hours. A credential with `consent` has the "
+    "delegated permissions of these names, and opens the mailbox of the person who consented alone."
 )
 _LATER = "If it lasts, see the service health in the Microsoft 365 admin center."
 

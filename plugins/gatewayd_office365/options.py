@@ -84,7 +84,8 @@ class Office365Options(Transport.Options, use_attribute_docstrings=False):
         return self
 
     def _app(self) -> Office365CredentialOptions:
-        return Office365CredentialOptions(**{name: getattr(self, name) for name in _FIELDS})
+        own = type(self).model_fields
+        return Office365CredentialOptions(**{name: getattr(self, name) for name in _FIELDS if name in own})
 
     @property
     def tokens(self) -> TokenSource:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, PermanentError
 from gatewayd_office365.graph import GraphRequest
-from gatewayd_office365.json_objects import json_object
+from gatewayd_office365.json_objects import json_object, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,5 +89,6 @@ def _roles_of(token: str) -> list[str]:
         claims = json_object(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) or {}
     except (binascii.Error, ValueError):
         return []
-    roles = claims.get("roles")
+    # A person's token has its permissions in one text.
+    roles = text_of(claims, "scp").split() or claims.get("roles")
     return sorted(one for one in roles if isinstance(one, str) and one.isprintable())[:20] if isinstance(roles, list) else []

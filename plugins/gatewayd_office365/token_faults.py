@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from gatewayd import AuthError, TransientError, quoted, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gatewayd import GatewaydError, HttpAnswer
 
-__all__ = ["TOKEN_FAULTS", "TokenFault", "token_error"]
+__all__ = ["APP", "TOKEN_FAULTS", "TokenFault", "token_error"]
 
-_APP = "in the Microsoft Entra admin center (entra.microsoft.com), App registrations, your app"
+#: The page of the app.
+APP = "in the Microsoft Entra admin center (entra.microsoft.com), App registrations, your app"
 _LATER = frozenset({429, 500, 502, 503, 504})
 #: What identifies a request with Microsoft's support.
 _TRACE = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -37,6 +38,9 @@ class TokenFault:
     words: tuple[str, ...] = ()
     #: What the app proves itself with, if the words mean this for it alone.
     of: Literal["", "secret", "certificate"] = ""
+    #: Whether the words stand for it beside a number that no row has, too.
+    any_number: bool = False
+    verb: type[AuthError] = AuthError
     what: str
     advice: str
 
@@ -47,12 +51,12 @@ TOKEN_FAULTS = (
         words=("invalid_client",),
         of="secret",
         what="the client secret is wrong",
-        advice=f"Give the secret's Value, not its Secret ID; it is shown once. Make a new one {_APP}, Certificates & secrets.",
+        advice=f"Give the secret's Value, not its Secret ID; it is shown once. Make a new one {APP}, Certificates & secrets.",
     ),
     TokenFault(
         codes=(7000222,),
         what="the client secret has expired",
-        advice=f"Make a new one {_APP}, Certificates & secrets, and put its Value where `secret` points.",
+        advice=f"Make a new one {APP}, Certificates & secrets, and put its Value where `secret` points.",
     ),
     TokenFault(
         codes=(7000216,),
@@ -64,25 +68,25 @@ TOKEN_FAULTS = (
         words=("invalid_client",),
         of="certificate",
         what="the certificate does not prove the app's identity",
-        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets, and compare the thumbprints there.",
+        advice=f"Upload the certificate that is used here {APP}, Certificates & secrets, and compare the thumbprints there.",
     ),
     TokenFault(
         codes=(700026,),
         of="certificate",
         what="no certificate is registered for the app",
-        advice=f"Upload the certificate that is used here {_APP}, Certificates & secrets, Certificates.",
+        advice=f"Upload the certificate that is used here {APP}, Certificates & secrets, Certificates.",
     ),
     TokenFault(
         codes=(1000502, 7000274),
         of="certificate",
         what="the certificate has ended, or does not begin yet",
-        advice=f"Make a new one, upload it {_APP}, Certificates & secrets, and put it where `certificate` points.",
+        advice=f"Make a new one, upload it {APP}, Certificates & secrets, and put it where `certificate` points.",
     ),
     TokenFault(
         codes=(7000214, 7000277),
         of="certificate",
         what="the certificate was revoked",
-        advice=f"Make a new one with a new key, upload it {_APP}, Certificates & secrets, and put it where `certificate` points.",
+        advice=f"Make a new one with a new key, upload it {APP}, Certificates & secrets, and put it where `certificate` points.",
     ),
     TokenFault(
         codes=(700024,),
@@ -105,7 +109,7 @@ TOKEN_FAULTS = (
     TokenFault(
         codes=(7000229,),
         what="the app has no service principal in the tenant",
-        advice=f"Have an administrator consent {_APP}, API permissions, Grant admin consent.",
+        advice=f"Have an administrator consent {APP}, API permissions, Grant admin consent.",
     ),
     TokenFault(
         codes=(90002, 900023),
@@ -129,7 +133,7 @@ TOKEN_FAULTS = (
     TokenFault(
         codes=(65001,),
         what="nobody has consented to the app's permissions",
-        advice=f"Have an administrator consent {_APP}, API permissions, Grant admin consent.",
+        advice=f"Have an administrator consent {APP}, API permissions, Grant admin consent.",
     ),
 )
 _UNKNOWN = TokenFault(
@@ -139,10 +143,18 @@ _UNKNOWN = TokenFault(
 )
 
 
-def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secret: str, *, thumbprint: str = "") -> GatewaydError:
-    """Return the error for an answer that is no token; ``said`` is its body. ``where`` begins the message.
+def token_error(
+    answer: HttpAnswer,
+    said: Mapping[str, object],
+    where: str,
+    hidden: Sequence[str],
+    *,
+    thumbprint: str = "",
+    faults: Sequence[TokenFault] = TOKEN_FAULTS,
+) -> GatewaydError:
+    """Return the error for an answer that is no token; ``said`` is its body. ``where`` begins the message, which has no ``hidden``.
 
-    ``thumbprint`` is that of the app's certificate, where it has no secret.
+    ``thumbprint`` is that of the app's certificate, where it has no secret. The first of ``faults`` that fits has the text.
     """
     word = said["error"] if isinstance(said.get("error"), str) else ""
     if answer.status in _LATER or word == "temporarily_unavailable":
@@ -150,16 +162,16 @@ def token_error(answer: HttpAnswer, said: Mapping[str, object], where: str, secr
         return TransientError(
             text, retry_after=retry_after(answer.headers), advice="If it lasts, see https://status.cloud.microsoft."
         )
-    codes = _codes(said)
-    fault = next((one for one in TOKEN_FAULTS if not codes.isdisjoint(one.codes)), None)
-    way = "certificate" if thumbprint else "secret"
-    fault = fault or next((one for one in TOKEN_FAULTS if not codes and word in one.words and one.of in ("", way)), _UNKNOWN)
-    number = f"AADSTS{min(codes)}" if codes else quoted(str(word), [secret], 40) or f"HTTP {answer.status}"
+    codes, way = _codes(said), "certificate" if thumbprint else "secret"
+    known = next((one for one in faults if not codes.isdisjoint(one.codes)), None)
+    meant = (one for one in faults if word in one.words and one.of in ("", way) and (one.any_number or not codes))
+    fault = known or next(meant, _UNKNOWN)
+    number = f"AADSTS{min(codes)}" if codes else quoted(str(word), hidden, 40) or f"HTTP {answer.status}"
     words = ""
-    if fault is _UNKNOWN:
-        words = f": {quoted(str(said.get('error_description', '')), [secret])}"
+    if known is None and (codes or fault is _UNKNOWN):
+        words = f": {quoted(str(said.get('error_description', '')), hidden)}"
     shown = f", thumbprint {thumbprint}" if thumbprint and fault.of == "certificate" else ""
-    return AuthError(f"{where}: {fault.what} ({number}{shown}{_trace(said)}){words}", advice=fault.advice)
+    return fault.verb(f"{where}: {fault.what} ({number}{shown}{_trace(said)}){words}", advice=fault.advice)
 
 
 def _codes(said: Mapping[str, object]) -> set[int]:

@@ -186,12 +186,12 @@ def test_P9_what_microsoft_says_of_a_certificate_names_its_thumbprint(
 def test_an_unknown_number_has_the_words_of_its_kind() -> None:
     answer = HttpAnswer(status=401, reason="", headers={}, body=b"")
     said = {"error": "invalid_client"}
-    assert "the client secret is wrong (invalid_client)" in token_error(answer, said, "x", "s").message
-    assert "the certificate does not prove" in token_error(answer, said, "x", "s", thumbprint="AB").message
+    assert "the client secret is wrong (invalid_client)" in token_error(answer, said, "x", ["s"]).message
+    assert "the certificate does not prove" in token_error(answer, said, "x", ["s"], thumbprint="AB").message
     about = [one for one in TOKEN_FAULTS if one.of == "certificate"]
     assert {700027, 700026, 700024, 700023, 1000502} <= {code for one in about for code in one.codes}
     for one in about:
-        told = token_error(answer, {"error_codes": [one.codes[0]]}, "x", "s", thumbprint="AB")
+        told = token_error(answer, {"error_codes": [one.codes[0]]}, "x", ["s"], thumbprint="AB")
         assert told.message == f"x: {one.what} (AADSTS{one.codes[0]}, thumbprint AB)"
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from gatewayd import AuthError, GatewaydError, HttpAnswer, TokenSource, TransientError
 from gatewayd.testing.graph import Graph
-from gatewayd_office365.credential import Office365Credential, token_of
+from gatewayd_office365.access_tokens import token_of
+from gatewayd_office365.credential import Office365Credential
 from gatewayd_office365.credential_options import Office365CredentialOptions
 from gatewayd_office365.token_faults import TOKEN_FAULTS, TokenFault, token_error
 from tests.plugins.graph_site import fields, secret_file
@@ -98,7 +99,7 @@ def test_P9_each_refusal_has_its_own_text_and_advice_and_tells_no_secret(graph: 
 def test_every_row_of_the_table_is_found_by_its_numbers_and_never_by_the_text(fault: TokenFault) -> None:
     for code in fault.codes:
         said = {"error": "invalid_client", "error_description": "AADSTS7000222: expired", "error_codes": [code], "trace_id": "a-1"}
-        error = token_error(answer(401), said, "login.example:443", "s3cret")
+        error = token_error(answer(401), said, "login.example:443", ["s3cret"])
         assert isinstance(error, AuthError)
         assert error.message == f"login.example:443: {fault.what} (AADSTS{code}, trace id a-1)"
         assert error.advice == fault.advice
@@ -127,7 +128,7 @@ def answer(status: int, **headers: str) -> HttpAnswer:
     ],
 )
 def test_what_is_unknown_has_an_advice_too(said: Mapping[str, object], text: str) -> None:
-    error = token_error(answer(400), said, "login.example:443", "s3cret")
+    error = token_error(answer(400), said, "login.example:443", ["s3cret"])
     assert isinstance(error, AuthError)
     assert text in error.message
     assert error.advice
@@ -136,11 +137,11 @@ def test_what_is_unknown_has_an_advice_too(said: Mapping[str, object], text: str
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_what_may_go_well_later_is_transient_and_says_when(status: int) -> None:
-    error = token_error(answer(status, retry_after="17"), {}, "login.example:443", "s")
+    error = token_error(answer(status, retry_after="17"), {}, "login.example:443", ["s"])
     assert isinstance(error, TransientError)
     assert error.retry_after == 17
     said = {"error": "temporarily_unavailable", "error_codes": [90033]}
-    assert isinstance(token_error(answer(400), said, "login.example:443", "s"), TransientError)
+    assert isinstance(token_error(answer(400), said, "login.example:443", ["s"]), TransientError)
 
 
 @pytest.mark.parametrize(
