@@ -12,8 +12,6 @@ from gatewayd.api.copies import Copy as Copy
 from gatewayd.api.copies import Recognised as Recognised
 from gatewayd.api.credential import Credential as Credential
 from gatewayd.api.credential import Token as Token
-from gatewayd.api.credential import TokenSource as TokenSource
-from gatewayd.api.credential import TokenUse as TokenUse
 from gatewayd.api.delivery import Bounce as Bounce
 from gatewayd.api.delivery import Bounced as Bounced
 from gatewayd.api.delivery import Delivery as Delivery
@@ -148,6 +146,8 @@ from gatewayd.api.token_login import logged_in as logged_in
 from gatewayd.api.token_login import refusal_reason as refusal_reason
 from gatewayd.api.token_login import token_mechanism as token_mechanism
 from gatewayd.api.token_login import token_message as token_message
+from gatewayd.api.token_source import TokenSource as TokenSource
+from gatewayd.api.token_source import TokenUse as TokenUse
 from gatewayd.api.values import KINDS as KINDS
 from gatewayd.api.values import Action as Action
 from gatewayd.api.values import Came as Came

@@ -41,6 +41,7 @@ ROOMS = [
     "message",
     "api",
     "runtime",
+    "sealing",
     "registry",
     "config",
     "matching",

@@ -34,7 +34,7 @@ OWNERS = {
     "smtplib": {"gatewayd_smtp"},
     # Plugins speak HTTP by ``gatewayd.HttpClient``.
     "http": {"gatewayd.api.http"},
-    "cryptography": {"gatewayd_google", "gatewayd_office365.certificate"},
+    "cryptography": {"gatewayd.sealing", "gatewayd_google", "gatewayd_office365.certificate"},
     "re2": {"gatewayd.config.rules"},
     "aiosmtpd": {"gatewayd_demo"},
     "sqlalchemy": {"gatewayd_sql"},
@@ -46,9 +46,9 @@ OWNERS = {
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
     "threading": {
-        "gatewayd.api.credential",
         "gatewayd.api.hosts",
         "gatewayd.api.http",
+        "gatewayd.api.token_source",
         "gatewayd.daemon",
         "gatewayd.matching",
         "gatewayd.outgoing",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from gatewayd.api.credential import TokenSource, TokenUse
 from gatewayd.api.endpoint import Login
 from gatewayd.api.options import Secret
 from gatewayd.api.redaction import quoted
+from gatewayd.api.token_source import TokenSource, TokenUse
 from gatewayd.errors import AuthError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``account``: give an account another name."""
+"""``account``: give an account another name, and connect it to the mailbox of a person who consents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from gatewayd.api.health import Task
 from gatewayd.cli import output
+from gatewayd.cli.consent import connect, disconnect
 from gatewayd.cli.removed import account_files
 from gatewayd.errors import PermanentError, TransientError
 
@@ -23,7 +24,11 @@ _PATIENCE, _LOOK = 45.0, 0.5
 
 @click.group("account")
 def _account() -> None:
-    """Rename accounts."""
+    """Rename accounts, and ask persons for consent to open their mailboxes."""
+
+
+_account.add_command(connect)
+_account.add_command(disconnect)
 
 
 @_account.command("rename")

@@ -17,7 +17,8 @@ from gatewayd.cli.params import ID, Asker, json_option, operator_options
 from gatewayd.cli.removed import former_lines
 from gatewayd.cli.stale_secrets import other_copies
 from gatewayd.config import schema
-from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.config.main import FILE as MAIN
+from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.importing.mailboxes import taken
 from gatewayd.message.mail import BytesSource
 from gatewayd.runtime.standard_output import standard_output_kept
@@ -77,14 +78,29 @@ def _stored_faults(app: App) -> int:
         if not app.has_store():
             return 0
         waits = list(taken(app.config, app.store.mailboxes()))
+        lost = [*_lost_key(app)]
         for line in former_lines(app.former()):
             output.note(line)
     except GatewaydError as error:
         output.note(f"warning: what is stored can't be looked at: {error.sentences}")
         return 0
-    for name, why in waits:
-        output.say(f"accounts/{name}.yaml: {why.sentences}")
-    return len(waits)
+    for file, why in [*lost, *((f"accounts/{name}.yaml", why) for name, why in waits)]:
+        output.say(f"{file}: {why.sentences}")
+    return len(lost) + len(waits)
+
+
+def _lost_key(app: App) -> Iterator[tuple[str, AuthError]]:
+    """Yield the fault of the key that seals consents, if accounts need some; say which keys of before are in use still."""
+    if not app.consents.are_needed:
+        return
+    try:
+        config.prove_key(app.config, app.store)
+    except AuthError as error:
+        yield MAIN, error.alone()
+        return
+    for secret, number in config.old_keys_in_use(app.config, app.store).items():
+        kept = output.count(number, "consent")
+        output.note(f"{MAIN}: {secret} of `old_sealing_keys` still seals {kept}; each gets the new key with its next token")
 
 
 @click.command("explain")

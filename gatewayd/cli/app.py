@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gatewayd.desk import Desk
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["App"]
+__all__ = ["App", "guarded"]
 
 #: If a plugin's import takes longer than these seconds, the person is told.
 _PATIENCE = 1.5
@@ -65,10 +65,11 @@ class App:
     @cached_property
     def config(self) -> Config:
         """The config, with its faults. Faulty files are replaced by their last accepted copies, and the person is told."""
-        if self.as_it_stands:
-            return config.load(self.folder, enter=enter, tries=self._tries)
-        found = config.current(self.folder, enter=enter, tries=self._tries)
-        if found.standing_in:
+        load = config.load if self.as_it_stands else config.current
+        found = load(self.folder, enter=enter, tries=self._tries)
+        #: What persons consented to, by which accounts get tokens. No command makes a store only to look for it.
+        self.consents = config.consents_of(found, lambda: self.store if self.has_store() else None)
+        if found.standing_in and not self.as_it_stands:
             files = ", ".join(found.standing_in)
             output.note(f"gatewayd: faulty, so taken as last accepted: {files}; see `gatewayd check`.")
         return found
@@ -214,14 +215,14 @@ class App:
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
         """Open a session outside a visit. Any exception of its transport but the five errors becomes a PluginError."""
-        with _guarded("transport", account), closing(open_session(self.transport(account))) as session:
+        with guarded("transport", account), closing(open_session(self.transport(account))) as session:
             yield session
 
     @contextmanager
     def courier(self, account: AccountConfig) -> Iterator[Courier]:
         """Log in to an account that sends. Any exception of its forwarder but the five errors becomes a PluginError."""
         forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
-        with _guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
+        with guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
             yield courier
 
     def viewers(self, asker: Asker) -> list[Viewer]:
@@ -281,7 +282,8 @@ class App:
 
 
 @contextmanager
-def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
+def guarded(role: str, account: AccountConfig) -> Iterator[None]:
+    """Turn any exception of an account's plugin but the five errors into a PluginError."""
     try:
         yield
     except GatewaydError:

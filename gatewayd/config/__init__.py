@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
+from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use
 from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
 from gatewayd.config.models.account import ImportConfig, SendConfig
@@ -36,16 +37,20 @@ __all__ = [
     "accept",
     "ca_files",
     "changes",
+    "consents_of",
     "current",
     "digest",
     "fingerprint_of",
     "kept",
     "load",
     "log_of",
+    "old_keys_in_use",
     "outside_faults",
     "plugins_of",
+    "prove_key",
     "right_faults",
     "running",
+    "token_use",
     "was_accepted",
     "watched",
 ]

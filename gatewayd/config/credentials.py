@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Never, TypeAlias, get_args
 
-from gatewayd.api.credential import Credential, TokenSource
+from gatewayd.api.credential import Credential
+from gatewayd.api.token_source import TokenSource
 from gatewayd.config.faults import hint
 from gatewayd.errors import ConfigError
 

@@ -62,9 +62,7 @@ class FolderReading:
         self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
-        between = CrossCheck(accounts=accounts, operators=operators, checkers=self._checkers, registry=self._registry)
-        between.check()
-        self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
+        between = self._between(operators, accounts)
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
         between.notify(self._main.checker, notify)
@@ -79,6 +77,8 @@ class FolderReading:
             plugins_folder=self._main.plugins_folder,
             registry=self._registry,
             signing_key=found.signing_key,
+            sealing_key=found.sealing_key,
+            old_sealing_keys=found.old_sealing_keys,
             operators=operators,
             accounts=accounts,
             credentials={name: one for name, one in self._credentials.items() if one},
@@ -94,6 +94,13 @@ class FolderReading:
             secrets=tuple(self._secrets),
             digests=self._digests,
         )
+
+    def _between(self, operators: Mapping[str, OperatorConfig], accounts: Mapping[str, AccountConfig]) -> CrossCheck:
+        """Check operators and accounts against each other, and keep the faults of all their files."""
+        between = CrossCheck(accounts=accounts, operators=operators, checkers=self._checkers, registry=self._registry)
+        between.check()
+        self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
+        return between
 
     def _operators(self) -> dict[str, OperatorConfig]:
         check, previous = partial(operator, registry=self._registry), partial(self._fallbacks.operator, registry=self._registry)

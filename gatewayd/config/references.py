@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.endpoint import tls_context
 from gatewayd.config import main
+from gatewayd.config.consents import key_of
 from gatewayd.config.signing_key import KEY_FILE, load_signer
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
@@ -52,6 +53,8 @@ def _secrets(config: Config) -> Iterator[Fault]:
         try:
             if (use.file, use.secret) == (main.FILE, config.signing_key):
                 load_signer(use.secret, config.state)
+            elif use.file == main.FILE and use.secret in (config.sealing_key, *config.old_sealing_keys):
+                key_of(use.secret)
             else:
                 use.secret.reveal()
         except (AuthError, ConfigError) as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatewayd.api.credential import TokenUse
 from gatewayd.api.expiry import expiry_of
+from gatewayd.api.token_source import TokenUse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

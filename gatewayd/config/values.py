@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from gatewayd.api.credential import TokenSource
     from gatewayd.api.delivery import Mode
     from gatewayd.api.options import Secret
     from gatewayd.api.roles import Directory, Matcher, Plugin
     from gatewayd.api.store import Store
+    from gatewayd.api.token_source import TokenSource
     from gatewayd.config.models.account import ImportConfig, SendConfig
     from gatewayd.config.models.main import MetricsConfig, NotifyConfig
     from gatewayd.config.models.operator import QueueBlock, UserConfig
@@ -133,6 +133,9 @@ class Config:
     store_options: Store.Options
     #: The key that our own messages are signed with; None: the one in the state folder.
     signing_key: Secret | None = None
+    #: The key that seals what the store keeps; None: the one in the state folder. And those that it was sealed by before.
+    sealing_key: Secret | None = None
+    old_sealing_keys: tuple[Secret, ...] = ()
     #: The folder of single-file plugins, if there is one.
     plugins_folder: Path | None = None
     #: The plugins that the options above belong to.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import __version__
 from gatewayd.api.health import DaemonHealth
-from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
+from gatewayd.config import accept, changes, consents_of, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.signing_key import load_signer
 from gatewayd.daemon.alarms import Alarms
@@ -202,6 +202,8 @@ class Daemon:
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults, self._refused = config.faults, False
         store = self._store
+        # Before any account logs in by what it has.
+        consents_of(config, lambda: store)
         made, router = specs(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)

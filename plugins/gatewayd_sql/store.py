@@ -58,6 +58,10 @@ class Sql(
         """Whether there is no database, or an empty one."""
         return not is_there(self.url) or asked(self.url, Database.is_new)
 
+    def may_be_shared(self) -> bool:
+        """Whether it is in PostgreSQL."""
+        return not self.url.startswith("sqlite:")
+
     def open(self) -> None:
         """Connect and bring the tables to this version."""
         db = Database(self.url)

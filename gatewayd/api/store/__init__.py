@@ -96,6 +96,13 @@ class Store(
         """
         return False
 
+    def may_be_shared(self) -> bool:
+        """Whether daemons with other state folders can use it, too, so that keys have to be the same for all of them.
+
+        Does no I/O; never raises. By default False.
+        """
+        return False
+
     @abstractmethod
     def open(self) -> None:
         """Connect and bring the tables to this version. Called once, before anything else.

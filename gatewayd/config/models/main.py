@@ -207,6 +207,14 @@ class GatewaydFile(Block):
         description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "
         "share the store. Default: `signing.key` in the state folder, made by itself.",
     )
+    sealing_key: Secret | None = Field(
+        default=None,
+        description="The key, of at least 32 characters, that seals persons' consents in the store; needed where daemons on "
+        "several machines can use it. Default: `sealing.key` in the state folder, made by itself.",
+    )
+    old_sealing_keys: tuple[Secret, ...] = Field(
+        default=(), description="Keys that came before: they still open what they sealed, and seal nothing more."
+    )
     workers: WorkersConfig = Field(default_factory=WorkersConfig, description="The processes in which mail is matched.")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="Bounds of the work on all accounts together.")
     log: LogConfig = Field(default_factory=LogConfig, description="The daemon's log.")

@@ -1,0 +1,116 @@
+"""``account connect`` and ``disconnect``: ask a person for consent to open the mailbox of an account, and forget it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd import config
+from gatewayd.api.consent import DeviceCode
+from gatewayd.api.health import Task
+from gatewayd.cli import output
+from gatewayd.cli.app import guarded
+from gatewayd.errors import PermanentError
+from gatewayd.sealing.asking import REDIRECT, code_of, new_request
+
+if TYPE_CHECKING:
+    from gatewayd.api.consent import Consent, ConsentRequest, Grant
+    from gatewayd.api.token_source import TokenUse
+    from gatewayd.cli.app import App
+    from gatewayd.config import AccountConfig
+
+__all__ = ["connect", "disconnect"]
+
+#: How many addresses a person may paste that are not the one.
+_TRIES = 3
+#: Seconds: no authority is asked more often than that, or for longer, whatever it says.
+_LEAST_INTERVAL, _LONGEST = 1.0, 3600.0
+
+
+@click.command("connect")
+@click.argument("name")
+@click.option("--device-code", is_flag=True, help="Show a code to type in, if the credential allows that. No address is pasted.")
+@click.pass_obj
+def connect(app: App, name: str, *, device_code: bool) -> None:
+    """Ask the person whose mailbox account NAME opens for consent.
+
+    Shows a link. The person opens it in a browser on any machine, consents, and ends at an address of that machine where nothing
+    answers. That address is pasted here. Only a consent for the account's own mailbox is kept, sealed, in the store.
+    """
+    account = app.account(name)
+    use, consent = _use(account)
+    # Before anybody is asked: what they consent to can be kept.
+    app.consents.prove(app.store)
+    request = new_request(use)
+    with guarded("credential", account):
+        grant = _by_code(consent, request) if device_code else _by_link(consent, request)
+        app.consents.keep(use, grant)
+    output.note(f"Account {name} is connected: {use.user} has consented.")
+    if app.daemons() and account.imports is not None:
+        # It may be paused for want of this.
+        app.store.ask(name, Task())
+    elif account.sends is not None:
+        output.note("What waits to be sent goes out within an hour; `gatewayd outbox deliver` sends it now.")
+
+
+@click.command("disconnect")
+@click.argument("name")
+@click.pass_obj
+def disconnect(app: App, name: str) -> None:
+    """Forget the consent of the person whose mailbox account NAME opens.
+
+    A token that a daemon has stays valid for about an hour. The authority still has the consent: there the person can revoke it.
+    """
+    use, _ = _use(app.account(name))
+    was = app.has_store() and app.consents.forget(use)
+    output.note(f"The consent of {use.user} is forgotten." if was else f"There is no consent of {use.user}.")
+
+
+def _use(account: AccountConfig) -> tuple[TokenUse, Consent]:
+    use = config.token_use(account.options)
+    if use is None or use.source.consent is None:
+        raise PermanentError(
+            f"account {account.name} opens its mailbox without anybody's consent",
+            advice="Its credential would need `consent: true`; see docs/modern-authentication.md.",
+        )
+    return use, use.source.consent
+
+
+def _by_link(consent: Consent, request: ConsentRequest) -> Grant:
+    output.say(f"Open this address in a browser, log in as {request.user}, and consent:")
+    output.say(f"\n{consent.link(request)}\n")
+    output.say(f"The browser ends at {REDIRECT}, with an error, since nothing answers there. Copy the whole address from it.")
+    # A terminal alone cuts lines after 4,095 characters.
+    with suppress(ImportError):
+        import readline  # noqa: F401, PLC0415  what is imported changes ``input``, by which click reads
+    for left in reversed(range(_TRIES)):
+        pasted: str = click.prompt("Paste it here")
+        try:
+            code = code_of(pasted, request, consent)
+        except PermanentError as error:
+            if not left:
+                raise
+            output.note(error.sentences)
+        else:
+            return consent.redeem(request, code)
+    raise AssertionError
+
+
+def _by_code(consent: Consent, request: ConsentRequest) -> Grant:
+    code = consent.device(request)
+    if code is None:
+        raise PermanentError(
+            "the credential allows no device code", advice="Leave --device-code out, or see docs/modern-authentication.md."
+        )
+    output.say(f"Open {code.url} in a browser, type in the code {code.user_code}, and log in as {request.user}.")
+    until = time.monotonic() + min(code.lasts, _LONGEST)
+    while time.monotonic() < until:
+        time.sleep(max(code.interval, _LEAST_INTERVAL))
+        found = consent.poll(code)
+        if not isinstance(found, DeviceCode):
+            return found
+        code = found
+    raise PermanentError("nobody consented while the code was valid", advice="Run the command again for another code.")

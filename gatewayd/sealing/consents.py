@@ -1,0 +1,159 @@
+"""Get access tokens by what persons consented to. The next refresh token is on the disk before its access token is used."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd.api.consent import ConsentEnded
+from gatewayd.errors import AuthError, PermanentError, TransientError
+from gatewayd.sealing.keys import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gatewayd.api.consent import Consent, Grant
+    from gatewayd.api.credential import Token
+    from gatewayd.api.store import Store
+    from gatewayd.api.store.sealed_secrets import SealedSecret
+    from gatewayd.api.token_source import TokenUse
+    from gatewayd.sealing.keys import About, SealingKeys
+
+__all__ = ["KeptConsents", "about_consent"]
+
+#: How often a token is asked for anew because another process was quicker to write the next refresh token.
+_TRIES = 5
+#: If a refresh token is refused, another process may have used it just now: seconds to wait for what that one writes.
+_PATIENCE, _LOOK = 3.0, 0.1
+
+
+def about_consent(use: TokenUse) -> About:
+    """Return what a person's refresh token is about: the client that has the consent, and the mailbox."""
+    client = {f"client {name}": value for name, value in _consent(use).identity.items()}
+    return {"what": "refresh token", "credential": use.source.kind, "user": use.user.casefold()} | client
+
+
+class KeptConsents:
+    """The consents of all accounts, in a store. Several processes may use it at once."""
+
+    def __init__(
+        self,
+        store: Callable[[], Store | None],
+        keys: Callable[[Store], SealingKeys],
+        accounts: Mapping[str, str],
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """``store`` gives the store, opened; None if there is none yet. ``keys`` gives the keys as they are now, for what is in it.
+
+        ``accounts`` are the names of accounts, by ``name_of`` what their consents are about.
+        """
+        self._store = store
+        self._keys = keys
+        self._accounts = accounts
+        self._patience = patience
+
+    @property
+    def are_needed(self) -> bool:
+        """Whether there is an account that logs in by a consent."""
+        return bool(self._accounts)
+
+    def renewed(self, use: TokenUse) -> Token:
+        """Return a new access token; see ``ConsentKeeper``. The advice of an AuthError names the command that asks for consent."""
+        about = about_consent(use)
+        name = name_of(about)
+        for _ in range(_TRIES):
+            store, sealed = self._kept(use, name)
+            keys = self._keys(store)
+            refresh_token = self._opened(use, keys, sealed, about)
+            # The authority may take the old one no more once it has given a new one.
+            store.prove_writable()
+            try:
+                grant = _consent(use).refresh(use.user, use.resource, refresh_token)
+            except ConsentEnded as error:
+                if self._moves_on(store, name, sealed):
+                    continue
+                raise ConsentEnded(error.message, advice=f"{error.advice} {self._command(name)}".lstrip()) from None
+            if not grant.refresh_token and keys.is_by_first(sealed):
+                return grant.token
+            if store.replace_secret(name, sealed, keys.seal(grant.refresh_token or refresh_token, about)):
+                return grant.token
+        raise TransientError(f"no access token for {use.user}: other processes get new ones all the time")
+
+    def mark(self, use: TokenUse) -> bytes:
+        """Return what differs once the person has consented anew."""
+        store = self._store()
+        found = store.sealed_secret(name_of(about_consent(use))) if store else None
+        return found.sealed if found else b""
+
+    def prove(self, store: Store) -> None:
+        """Raise what would keep a consent from being kept in a store."""
+        self._keys(store)
+        store.prove_writable()
+
+    def keep(self, use: TokenUse, grant: Grant) -> None:
+        """Keep a new consent in place of the one before. Raises PermanentError if it is for another mailbox than the account's."""
+        names = _consent(use).names(grant)
+        about = about_consent(use)
+        name = name_of(about)
+        if use.user.casefold() not in {one.casefold() for one in names}:
+            who = names[0] if names else "nobody that the authority names"
+            raise PermanentError(
+                f"{who} has consented, and the account's mailbox is {use.user}: nothing is kept",
+                advice=f"Log out of {who} in the browser, or open a private window, and log in there as {use.user}. "
+                f"If that is another name of {who}, correct the account's file.",
+            )
+        if not grant.refresh_token:
+            raise PermanentError(
+                f"the authority gave no refresh token for {use.user}, so the consent would end within the hour: nothing is kept",
+                advice="Check what the client may ask for, as the docs of this kind of credential say.",
+            )
+        store = self._opened_store()
+        sealed = self._keys(store).seal(grant.refresh_token, about)
+        for _ in range(_TRIES):
+            if store.replace_secret(name, store.sealed_secret(name), sealed):
+                return
+        raise TransientError(f"the consent of {use.user} was not kept: others write it all the time", advice=self._command(name))
+
+    def forget(self, use: TokenUse) -> bool:
+        """Forget a consent; return whether there was one."""
+        return self._opened_store().forget_secret(name_of(about_consent(use)))
+
+    def _kept(self, use: TokenUse, name: str) -> tuple[Store, SealedSecret]:
+        store = self._store()
+        sealed = store.sealed_secret(name) if store else None
+        if store is None or sealed is None:
+            raise AuthError(f"{use.user} has not consented to our opening the mailbox", advice=self._command(name))
+        return store, sealed
+
+    def _opened(self, use: TokenUse, keys: SealingKeys, sealed: SealedSecret, about: About) -> str:
+        try:
+            return keys.opened(sealed, about)
+        except AuthError as error:
+            advice = f"Restore that key, or ask for the consent anew. {self._command(name_of(about))}"
+            raise AuthError(f"the consent of {use.user} can't be used: {error.message}", advice=advice) from None
+
+    def _moves_on(self, store: Store, name: str, sealed: SealedSecret) -> bool:
+        """Wait for a moment for another process to write a newer refresh token; return whether one did."""
+        until = time.monotonic() + self._patience
+        while (found := store.sealed_secret(name)) == sealed:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOOK)
+        return found is not None
+
+    def _opened_store(self) -> Store:
+        store = self._store()
+        if store is None:
+            raise TransientError("there is no store here that could keep consents")
+        return store
+
+    def _command(self, name: str) -> str:
+        return f"Run `gatewayd account connect {self._accounts.get(name, 'NAME')}`."
+
+
+def _consent(use: TokenUse) -> Consent:
+    found = use.source.consent
+    if found is None:
+        raise PermanentError(f"the credential {use.source.kind} of {use.user} needs nobody's consent")
+    return found
