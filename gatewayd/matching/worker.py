@@ -168,7 +168,7 @@ def main(arguments: Sequence[str]) -> None:
     # All processes have that of the fork server else.
     current_process().authkey = os.urandom(32)
     with Connection(socket) as parent:
-        worker = _Worker(allowed, lambda busy: parent.send_bytes(_BUSY if busy else _ANSWERED))
+        worker = _Worker(allowed, lambda busy: _send(parent, _BUSY if busy else _ANSWERED))
         # A child that a matcher forks must not speak for us, nor keep the connection open when we are gone.
         os.register_at_fork(after_in_child=parent.close)
         while True:
@@ -178,7 +178,15 @@ def main(arguments: Sequence[str]) -> None:
                 # The parent has closed the connection, or was killed before it had read all that we sent.
                 return
             for reply in _replies(worker, task):
-                parent.send_bytes(pickle.dumps(reply, 5))
+                _send(parent, pickle.dumps(reply, 5))
+
+
+def _send(parent: Connection, message: bytes) -> None:
+    """Send a message; end this process if the parent is gone, because nobody wants its results."""
+    try:
+        parent.send_bytes(message)
+    except ConnectionError:
+        raise SystemExit from None
 
 
 def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import resource
+import socket
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,6 +174,24 @@ def test_it_ends_with_its_parent_whatever_it_is_at(does: str, tmp_path: Path) ->
     parent.wait()
     parent.stdout.close()
     until(lambda: not [one for one in group if runs(one)])
+
+
+def test_it_ends_without_a_word_if_its_parent_is_gone_before_its_answer() -> None:
+    """Its parent may be killed at any time, and the signal of ``LIFE`` may come later than the end of the connection."""
+    ours, theirs = socket.socketpair()
+    life, _ = pipe = os.pipe()
+    program = "import sys; from gatewayd.matching.worker import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", program, str(theirs.fileno()), str(life), str(MEMORY)]
+    worker = subprocess.Popen(command, stderr=subprocess.PIPE, pass_fds=(theirs.fileno(), life), start_new_session=True)
+    theirs.close()
+    with Connection(ours.detach()) as parent:
+        parent.send_bytes(pickle.dumps(WorkerTask(raw_mails=raw_mails(1), specs={}, refused={})))
+    try:
+        assert (worker.communicate(timeout=60)[1], worker.returncode) == (b"", 0)
+    finally:
+        worker.kill()
+        for one in pipe:
+            os.close(one)
 
 
 def members(group: int) -> list[int]:
