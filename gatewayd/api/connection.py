@@ -52,15 +52,15 @@ class Connection:
         context: ssl.SSLContext | None = None,
         *,
         choose: Choose = lambda places: places,
+        most: float = math.inf,
         made: Callable[[Connection], object] = lambda _: None,
     ) -> None:
         """Connect, with TLS from the first byte if there is a ``context``.
 
         ``choose`` returns those of the host's addresses that are tried. ``made`` is called with the connection before it connects,
         so that another thread can cut it meanwhile.
-
-        This begins a step of ``server.timeout`` in all, including the look-up of the host's name. The protocol's log-in belongs to
-        the same step.
+        This begins a step of ``server.timeout`` in all, and at most ``most`` seconds, including the look-up of the host's name. The
+        protocol's log-in belongs to the same step.
         """
         self._server = server
         self.where = f"{server.host}:{port}"
@@ -71,7 +71,7 @@ class Connection:
         #: Something arrived: the server does not wait for us to speak first.
         self._greeted = False
         self._waiting = True
-        self.step(_CONNECT, rate=0)
+        self.step(_CONNECT, rate=0, most=most)
         made(self)
         try:
             self._sock = self._connected(port, choose)

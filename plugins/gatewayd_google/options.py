@@ -51,7 +51,7 @@ class GoogleOptions(Credential.Options, use_attribute_docstrings=False):
     ca_file: ConfigPath | None = Field(
         None, description="Certificates to trust for `token_url` in place of the system's, as a PEM file."
     )
-    timeout: Duration = Field(30.0, description="How long it may take to connect, and then to get a token.", gt=0, le=60)
+    timeout: Duration = Field(30.0, description="How long it may take to get a token, connecting included.", gt=0, le=60)
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -127,7 +127,7 @@ class HttpClient:
         ``headers`` have no Host and no Content-Length. ``limit``: how many bytes the body may have.
 
         From the request to the head of its answer, and from there to the body's end, it may take ``pool.timeout`` seconds each, and
-        longer while at least 8 KiB a second move (``Connection.step``); all in all at most ``deadline`` seconds.
+        longer while at least 8 KiB a second move (``Connection.step``); all in all, with connecting, at most ``deadline`` seconds.
 
         ``repeat``: whether it may be repeated (see the class), by default where the method is GET, HEAD, PUT or DELETE.
         Raises AnswerLost if the server may have acted on the request, and AuthError, TransientError or (for an unusable CA file)
@@ -185,7 +185,7 @@ class HttpClient:
     def _anew(self, asked: AskedRequest, sent: int) -> Exchange:
         """Return an exchange over a new connection; ``sent``: how much of the request went over an earlier one."""
         try:
-            return Exchange(self._connected(), asked, sent)
+            return Exchange(self._connected(asked.left()), asked, sent)
         except GatewaydError as error:
             if sent:
                 raise AnswerLost(error.message, advice=error.advice) from error
@@ -226,7 +226,7 @@ class HttpClient:
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def _connected(self) -> KeptConnection:
+    def _connected(self, most: float = math.inf) -> KeptConnection:
         made: list[Connection] = []
 
         def begin(connection: Connection) -> None:
@@ -234,7 +234,7 @@ class HttpClient:
             self._begin(connection)
 
         try:
-            return self._pool.open(begin)
+            return self._pool.open(begin, most=most)
         except BaseException as error:
             with self._door:
                 self._under_way.difference_update(made)

@@ -35,6 +35,10 @@ class AskedRequest:
     until: float
     may_repeat: bool
 
+    def left(self) -> float:
+        """Return how many seconds it may take from now on."""
+        return max(0.0, self.until - time.monotonic())
+
 
 class Exchange:
     """One request over one connection, and its answer."""
@@ -93,8 +97,7 @@ class Exchange:
         return (error.status, error.reason) if isinstance(error, Cut) else (None, "")
 
     def _step(self, limit: int) -> None:
-        left = max(0.0, self.asked.until - time.monotonic())
-        self.line.connection.step(self.asked.what, seconds=self.asked.seconds, most=left, limit=limit)
+        self.line.connection.step(self.asked.what, seconds=self.asked.seconds, most=self.asked.left(), limit=limit)
 
     def _send(self) -> None:
         whole = memoryview(self.asked.head + self.asked.body) if len(self.asked.body) <= _PIECE else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import threading
 import time
@@ -149,11 +150,14 @@ class HttpPool:
         for each in ended:
             each.connection.close()
 
-    def open(self, made: Callable[[Connection], object]) -> KeptConnection:
-        """Connect; ``made`` gets the connection before that. Raises AuthError, TransientError, or ConfigError for the CA file."""
+    def open(self, made: Callable[[Connection], object], *, most: float = math.inf) -> KeptConnection:
+        """Connect, within ``most`` seconds; ``made`` gets the connection before that.
+
+        Raises AuthError, TransientError, or ConfigError for the CA file.
+        """
         context = tls_context(self._ca_file) if self.security == "tls" else None
         try:
-            return KeptConnection(Connection(self, self.port, context, choose=self._choose, made=made))
+            return KeptConnection(Connection(self, self.port, context, choose=self._choose, most=most, made=made))
         except OSError as error:
             raise translated(error, self.where, self.field) from error
 

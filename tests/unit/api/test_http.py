@@ -675,6 +675,21 @@ def test_P8_a_server_that_takes_nothing_meets_the_deadline() -> None:
     assert time.monotonic() - began < AT_ONCE
 
 
+def test_P8_connecting_is_part_of_what_a_request_may_take() -> None:
+    began = time.monotonic()
+    over = threading.Event()
+
+    def play(_: socket.socket) -> None:
+        over.wait(LONG)
+
+    with scripted(play) as port:
+        with pytest.raises(TransientError, match="connect: no answer within 1 s") as late:
+            asked(HttpClient(HttpPool(f"https://localhost:{port}/", timeout=LONG)), deadline=1.0)
+        over.set()
+    assert not isinstance(late.value, AnswerLost)
+    assert time.monotonic() - began < AT_ONCE
+
+
 # --- faults before anything is sent ---------------------------------------------------------------------------------------
 
 
@@ -749,12 +764,12 @@ def test_a_client_keeps_nothing_of_connections_that_could_not_be_made() -> None:
     made: list[ref[Connection]] = []
 
     class Watched(HttpPool):
-        def open(self, made_: Callable[[Connection], object]) -> KeptConnection:
+        def open(self, made_: Callable[[Connection], object], *, most: float = math.inf) -> KeptConnection:
             def note(connection: Connection) -> None:
                 made.append(ref(connection))
                 made_(connection)
 
-            return super().open(note)
+            return super().open(note, most=most)
 
     client = HttpClient(Watched(f"http://localhost:{free_ports(1)[0]}/"))
     with suppress(TransientError):
