@@ -20,6 +20,7 @@ from gatewayd.message.values import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
     from gatewayd.config.credentials import SharedCredentials
     from gatewayd.config.values import OperatorConfig
@@ -45,6 +46,9 @@ def account(
         _limits(checker, found, transport)
     if found is None or offered is None or options is None or checker.faults:
         return None
+    told = checker.tried(("kind",), lambda: _told(transport, options, name)) if found.imports and transport else ("", "")
+    if told is None:
+        return None
     owner, _, user = (found.user or "").partition("/")
     limits = [None if found.connections == "unlimited" else found.connections, transport.max_sessions if transport else None]
     return AccountConfig(
@@ -55,8 +59,8 @@ def account(
         user=user or None,
         options=options,
         credential=shared if isinstance(shared := checker.document.data.get("credential"), str) else "",
-        mailbox=transport(options, account=name).mailbox() if found.imports and transport else "",
-        group=transport(options, account=name).group() if found.imports and transport else "",
+        mailbox=told[0],
+        group=told[1],
         second=found.second,
         connections=min((limit for limit in limits if limit is not None), default=None),
         imports=found.imports,
@@ -65,6 +69,12 @@ def account(
         sends_lines={key: checker.document.where(("send", key)) for key in yaml_keys(SendConfig)} if found.sends else {},
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )
+
+
+def _told(transport: type[Transport], options: Plugin.Options, name: str) -> tuple[str, str]:
+    """Return what a transport tells of an account: its mailbox and its group."""
+    built = transport(options, account=name)
+    return built.mailbox(), built.group()
 
 
 def _offered(checker: Checker, registry: Registry) -> tuple[type[Transport] | None, type[Forwarder] | None]:

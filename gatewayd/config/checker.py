@@ -23,6 +23,7 @@ __all__ = ["Checker"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Role = TypeVar("_Role", bound=Plugin)
+_Built = TypeVar("_Built")
 
 
 class Checker:
@@ -126,11 +127,12 @@ class Checker:
         options = self.model(offered.Options, rest, place) if offered else None
         return None if offered is None or options is None else (offered.kind, options)
 
-    def tried(self, place: YamlPath, build: Callable[[], object]) -> None:
-        """Report that an object can't be built from options that are right one by one."""
+    def tried(self, place: YamlPath, build: Callable[[], _Built]) -> _Built | None:
+        """Return what a plugin makes of options that are right one by one."""
         try:
-            build()
+            return build()
         except GatewaydError as error:
             self.fault(place, f"{dotted(place)}: {error.sentences}")
-        except Exception as error:  # noqa: BLE001  a plugin's constructor may raise anything
+        except Exception as error:  # noqa: BLE001  a plugin's own code may raise anything
             self._broken(place, error)
+        return None

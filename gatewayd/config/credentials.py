@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry
 
 __all__ = ["SharedCredentials", "account_credential", "shared_credentials", "takes_credential"]
@@ -45,10 +46,15 @@ def shared_credentials(checker: Checker, registry: Registry) -> SharedCredential
 
 def _shared(checker: Checker, registry: Registry, name: str, mapping: Mapping[str, object]) -> TokenSource | None:
     others = [*checker.faults]
-    found = checker.plugin(registry, Credential, mapping, ("credentials", name))
+    found = _built(checker, registry, mapping, ("credentials", name))
     checker.lesser_faults += checker.faults[len(others) :]
     checker.faults[:] = others
-    return TokenSource(registry.get(Credential, found[0])(found[1])) if found else None
+    return found
+
+
+def _built(checker: Checker, registry: Registry, mapping: Mapping[str, object], place: YamlPath) -> TokenSource | None:
+    found = checker.plugin(registry, Credential, mapping, place)
+    return checker.tried(place, lambda: TokenSource(registry.get(Credential, found[0])(found[1]))) if found else None
 
 
 def account_credential(
@@ -58,7 +64,7 @@ def account_credential(
     given = checker.document.data.get(_FIELD)
     if not takes_credential(options) or not isinstance(given, str | dict):
         return {}
-    found = _named(checker, shared, given) if isinstance(given, str) else _own(checker, registry, given)
+    found = _named(checker, shared, given) if isinstance(given, str) else _built(checker, registry, given, (_FIELD,))
     return {_FIELD: found or TokenSource(_Faulty(Credential.Options()))}
 
 
@@ -76,8 +82,3 @@ def _named(checker: Checker, shared: SharedCredentials, name: str) -> TokenSourc
     elif found is None:
         checker.fault((_FIELD,), f"credential: {name!r} can't be used, see its fault in gatewayd.yaml")
     return found
-
-
-def _own(checker: Checker, registry: Registry, mapping: Mapping[str, object]) -> TokenSource | None:
-    found = checker.plugin(registry, Credential, mapping, (_FIELD,))
-    return TokenSource(registry.get(Credential, found[0])(found[1])) if found else None

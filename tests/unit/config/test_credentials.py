@@ -78,6 +78,28 @@ def test_a_shared_credential_whose_plugin_is_missing_costs_only_its_accounts(loa
     assert {"b", "sales"} <= set(loaded.accounts)
 
 
+def test_P4_a_credential_that_can_not_be_built_costs_only_its_accounts(load: Callable[..., config.Config]) -> None:
+    shared = SHARED + "  odd: {kind: seal, wax: !env WAX, colour: hunter2}\n"
+    own = HERON + "credential: {kind: seal, wax: !env WAX, colour: hunter2}\n"
+    loaded = load(
+        {
+            "gatewayd.yaml": shared,
+            "accounts/a.yaml": HERON + "credential: odd\n",
+            "accounts/b.yaml": own,
+            "accounts/c.yaml": HERON + "credential: app\n",
+        }
+    )
+    lines = [str(fault) for fault in loaded.faults]
+    fails = "the plugin itself fails on these options: KeyError in fakes.py:"
+    assert [line.rpartition(":")[0] + ":" for line in lines[1:]] == [
+        f"accounts/b.yaml:5:13: {fails}",
+        f"gatewayd.yaml:5:8: {fails}",
+    ]
+    assert lines[0] == "accounts/a.yaml:5:13: credential: 'odd' can't be used, see its fault in gatewayd.yaml"
+    assert "hunter2" not in str(lines)
+    assert {"c", "sales"} <= set(loaded.accounts)
+
+
 def test_P4_a_faulty_credential_stops_no_other_account_and_what_runs_with_it_goes_on(load: Callable[..., config.Config]) -> None:
     named = {"accounts/a.yaml": HERON + "credential: app\n"}
     before = load({"gatewayd.yaml": SHARED, **named})

@@ -93,7 +93,7 @@ class Parrot(Pigeon):
     kind = "parrot"
 
     def group(self) -> str:
-        return "parrots"
+        return {"roof": "parrots"}[dict(self.options)["loft"]]
 
 
 @whole
@@ -137,6 +137,10 @@ class Seal(Credential):
     class Options(Credential.Options):
         wax: Secret
         colour: str = "red"
+
+    def __init__(self, options: Seal.Options) -> None:
+        super().__init__(options)
+        self.ink = {"red": 1, "green": 2}[options.colour]
 
 
 @whole
