@@ -69,7 +69,7 @@ def _imports(app: App, account: AccountConfig) -> Sequence[str]:
         for folder in account.imports.folders if not problems and app.has_store() else ():
             # It may be another account's mailbox under another host name, unless it was imported already.
             if app.store.folder(account.name, folder) is None and (page := next(iter(session.listing(folder, None)), None)):
-                distinct(account, app.store, folder, page.keys)
+                distinct(account, app.store, folder, page.keys, spans=app.transport(account).keys_span_folders)
         return problems
 
 

@@ -116,7 +116,7 @@ class FolderSync:
         pages = call(lambda session: session.listing(self._folder, cursor))
         while (page := call(lambda _: next(pages, None))) is not None:
             if first:
-                distinct(self._context.account, self._store, self._folder, page.keys)
+                distinct(self._context.account, self._store, self._folder, page.keys, spans=self._spans)
             first = False
             yield page
 

@@ -40,26 +40,42 @@ def taken(config: Config, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -
             yield name, _waits(one, list(having), config.accounts)
 
 
-def distinct(account: AccountConfig, store: Store, folder: str, listed: Sequence[Listed]) -> None:
-    """Raise ConfigError if a folder that was never listed holds another account's messages: one mailbox under two host names.
+def distinct(account: AccountConfig, store: Store, folder: str, listed: Sequence[Listed], *, spans: bool = False) -> None:
+    """Raise ConfigError if a folder that was never listed holds another account's messages: one mailbox under two names.
 
-    Only accounts whose user has the same name are compared, and a few messages must be the same in key, size and arrival: then
-    it is the same mailbox, or a copy of it that kept its numbers. No server is asked anything for it.
+    Accounts are compared whose user has the same name, under two host names, and a few messages must be the same in key, size and
+    arrival: then it is the same mailbox, or a copy of it that kept its numbers. If the transport's keys span folders (``spans``),
+    no other mailbox has them: then accounts of one host are compared, too, of which one has an id for its user and the other an
+    address, whatever their folders, and no size is needed. No server is asked anything for it.
     """
-    first = {one.key: one for one in listed[:_LOOKED] if one.size is not None}
-    if account.second or len(first) < _ENOUGH or store.folder(account.name, folder) is not None:
+    first = {one.key: one for one in listed[:_LOOKED] if spans or one.size is not None}
+    enough = min(_ENOUGH, len(first)) if spans else _ENOUGH
+    if account.second or not first or len(first) < enough or store.folder(account.name, folder) is not None:
         return
-    # Whatever host and domain are called.
-    user = _user(account.mailbox)
-    namesakes = [having for name, having in store.mailboxes().items() if user and name != account.mailbox and _user(name) == user]
-    for other in [name for having in namesakes for name, _ in having if name != account.name]:
-        known = {key: was for key, was in store.known(other, folder, first.keys()).items() if not was.gone and was.listed.size}
-        if len(known) >= _ENOUGH and not any(difference(was.listed, first[key]) for key, was in known.items()):
+    candidates = [having for name, having in store.mailboxes().items() if _may_be(name, account.mailbox, spans=spans)]
+    for other in [name for having in candidates for name, _ in having if name != account.name]:
+        held = store.elsewhere(other, "", first.keys()) if spans else store.known(other, folder, first.keys())
+        known = {key: was for key, was in held.items() if spans or (not was.gone and was.listed.size)}
+        if len(known) >= enough and not any(difference(was.listed, first[key]) for key, was in known.items()):
             raise _waits(account, [other], name=f"under another name, with the same messages in {folder}, ")
 
 
+def _may_be(one: str, other: str, *, spans: bool) -> bool:
+    """Whether two names may be of one mailbox."""
+    if one == other or not _user(one):
+        return False
+    if spans and ("@" in _local(one)) != ("@" in _local(other)):
+        return one.rpartition(" at ")[2] == other.rpartition(" at ")[2]
+    # Whatever host and domain are called.
+    return _user(one) == _user(other)
+
+
+def _local(mailbox: str) -> str:
+    return mailbox.rpartition(" at ")[0]
+
+
 def _user(mailbox: str) -> str:
-    return mailbox.rpartition(" at ")[0].partition("@")[0]
+    return _local(mailbox).partition("@")[0]
 
 
 def _waits(account: AccountConfig, having: Sequence[str], known: Collection[str] = (), *, name: str = "") -> ConfigError:

@@ -90,6 +90,33 @@ def test_status_knows_who_waits(store: Store, tmp_path: Path) -> None:
     assert not dict(mailboxes.taken(config(tmp_path, SALES, replace(COPY, second=True)), store.mailboxes()))
 
 
+BY_ID = replace(SALES, name="by-id", mailbox="6f1c0000-2222-3333-4444-555555555555 at mail.acme.example")
+UNSIZED = tuple(replace(one, size=None, key=f"id{number}") for number, one in enumerate(LISTED))
+
+
+@pytest.mark.parametrize(("has", "comes"), [(SALES, BY_ID), (BY_ID, SALES)])
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_mailbox_by_its_id_and_by_its_address_is_one_where_keys_are_of_one_mailbox(
+    store: Store, has: AccountConfig, comes: AccountConfig, count: int
+) -> None:
+    claim(store, has)
+    one = Custodian.of(store, has.name)
+    one.enter(*(Entry(listed=each) for each in UNSIZED), folder="Team")
+    listed = UNSIZED[:count]
+    with pytest.raises(ConfigError, match="under another name, with the same messages in INBOX"):
+        mailboxes.distinct(comes, store, "INBOX", listed, spans=True)
+    mailboxes.distinct(replace(comes, second=True), store, "INBOX", listed, spans=True)
+    mailboxes.distinct(replace(comes, mailbox="other@acme.example at elsewhere.example"), store, "INBOX", listed, spans=True)
+    mailboxes.distinct(comes, store, "INBOX", listed)
+    mailboxes.distinct(comes, store, "INBOX", [replace(each, arrival=ARRIVED.replace(year=2020)) for each in listed], spans=True)
+    mailboxes.distinct(comes, store, "INBOX", [replace(each, key=f"x{each.key}") for each in listed], spans=True)
+    mailboxes.distinct(comes, store, "INBOX", [], spans=True)
+    # What it has listed already is its own.
+    two = Custodian.of(store, comes.name)
+    two.enter("a")
+    mailboxes.distinct(comes, store, "INBOX", listed, spans=True)
+
+
 def test_a_mailbox_under_another_name_of_its_server_is_known_by_its_messages(store: Store) -> None:
     claim(store, SALES)
     one = Custodian.of(store, "sales")
