@@ -94,6 +94,7 @@ class Office365Forwarder(Forwarder):
         """Get an access token, unless there is one. Raises AuthError or TransientError."""
         graph = GraphClient(self.options)
         graph.token()
+        graph.identify()
         return Office365Courier(self.options, graph)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from gatewayd import HttpClient, HttpPool, TransientError, retry_after
 from gatewayd_office365.graph_faults import GraphAnswer
-from gatewayd_office365.json_objects import json_object
+from gatewayd_office365.json_objects import json_object, text_of
 from gatewayd_office365.pace import PATIENCE, pace_of
 
 if TYPE_CHECKING:
@@ -130,6 +130,17 @@ class GraphClient:
     def token(self, refused: str = "") -> str:
         """Return an access token, which is not the one that was ``refused``. Raises AuthError or TransientError."""
         return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
+
+    def identify(self) -> None:
+        """See to it that the mailbox counts as one for the pace, whether it is named by its id or by its address.
+
+        Asks for its Inbox, once, if the app has mailboxes named in both ways. A refusal is left to the requests that matter.
+        """
+        if not self._pace.is_ambiguous(self._options.mailbox):
+            return
+        answer = self.request(GraphRequest(what="the inbox", target=self.path("mailFolders", "inbox", query="$select=id")))
+        if answer.is_good and (found := text_of(answer.data, "id")):
+            self._pace.call(self._options.mailbox, found)
 
     def request(self, asked: GraphRequest) -> GraphAnswer:
         """Make a request and return its answer, also a refusal. See ``stream``."""

@@ -1,7 +1,9 @@
 """Bound how many requests of one app are in flight, and wait as long as Microsoft asks: for all accounts of this process.
 
-Source: "Microsoft Graph service-specific throttling limits": four requests at a time for each app and mailbox. Documents differ
-on whether that is for each mailbox or for the app as a whole, so the bound over all mailboxes follows what is answered.
+Source: "Microsoft Graph service-specific throttling limits": for each app and mailbox 10,000 requests in ten minutes, and four at a
+time. Documents differ on whether the latter is for each mailbox or for the app as a whole, so the bound over all mailboxes follows
+what is answered. An answer does not tell whom it counts: code, text and headers are the same. So it counts for its mailbox, and
+for the app once another mailbox is answered the same before the first one's time is over.
 """
 
 from __future__ import annotations
@@ -62,15 +64,34 @@ class Pace:
         self._urgent: Counter[str] = Counter()
         #: No request before this moment: of the app (the empty text), and of single mailboxes.
         self._not_before: dict[str, float] = {}
-        #: How often one after the other, and when last, they were put off without being told for how long.
+        #: How often one after the other, and when last, mailboxes were put off without being told for how long.
         self._failures: Counter[str] = Counter()
         self._failed_at: dict[str, float] = {}
         self._halved_at = 0.0
+        #: Until when mailboxes are throttled; and since when nobody knows whether the app is, 0 where that is known.
+        self._throttled: dict[str, float] = {}
+        self._asking_since = 0.0
+        #: What mailboxes are called by which the app asks for them: two names of one are called the same. Empty: not known yet.
+        self._called: dict[str, str] = {}
 
     @property
     def bound(self) -> int:
         """How many requests may be in flight over all mailboxes now; 0 while Microsoft asks the app to wait."""
-        return 0 if self._not_before.get("", 0.0) > time.monotonic() else int(self._bound)
+        return 0 if self._not_before.get("", 0.0) > time.monotonic() else self._bound_now()
+
+    def is_ambiguous(self, mailbox: str) -> bool:
+        """Whether a mailbox may be in use under another name, too: some are named by their ids, and others by addresses.
+
+        Then ``call`` is to be told; until then each name counts as a mailbox.
+        """
+        with self._changed:
+            called = self._called.setdefault(mailbox.casefold(), "")
+            return not called and len({"@" in name for name in self._called}) > 1
+
+    def call(self, mailbox: str, called: str) -> None:
+        """Take in what a mailbox is called by whatever name it is asked for: the id of its Inbox, which no other one has."""
+        with self._changed:
+            self._called[mailbox.casefold()] = called
 
     @contextmanager
     def turn(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Iterator[Turn]:
@@ -79,6 +100,7 @@ class Pace:
         ``urgent`` requests go before others: new mail before backlog. Raises TransientError where ``stopped``, or where Microsoft
         asked for more than ``PATIENCE`` seconds.
         """
+        mailbox = self._called.get(mailbox.casefold()) or mailbox.casefold()
         self._begin(mailbox, urgent=urgent, stopped=stopped)
         try:
             yield Turn(self, mailbox)
@@ -98,25 +120,45 @@ class Pace:
         """Widen the bound a little."""
         with self._changed:
             self._bound = min(_MOST, self._bound + 1 / self._bound)
-            for whose in ("", turn.mailbox):
-                self._failures.pop(whose, None)
+            self._failures.pop(turn.mailbox, None)
             if self._not_before.get(turn.mailbox, 0.0) <= time.monotonic():
                 self._not_before.pop(turn.mailbox, None)
+                self._throttled.pop(turn.mailbox, None)
+                if turn.began > self._asking_since:
+                    # The app is not throttled.
+                    self._asking_since = 0.0
+                    self._changed.notify_all()
 
     def put_off(self, turn: Turn, *, throttled: bool, retry_after: float | None) -> float:
-        """Begin no request for ``retry_after`` seconds, or for longer each time where that is None. Return how long.
+        """Begin no request for the mailbox for ``retry_after`` seconds, or for longer each time if that is None. Return how long.
 
-        If the app is ``throttled``, that holds for all of its mailboxes, and the bound over them is halved, once for all requests
-        of the same moment. Else it holds for this mailbox alone: the fault may be its own, and must not delay others.
+        The fault may be the mailbox's own, and must not delay others. If it is ``throttled``, the bound over all mailboxes is
+        halved, once for all requests of the same moment, and of others one request at a time shows whether the app is. If so, all
+        wait for the longest time.
         """
         now = time.monotonic()
         with self._changed:
             if throttled and turn.began > self._halved_at:
                 self._bound, self._halved_at = max(1.0, self._bound / 2), now
-            whose = "" if throttled else turn.mailbox
+            whose = turn.mailbox
             wait = self._back_off(whose, turn.began, now) if retry_after is None else min(retry_after, _LONGEST_ASKED)
             self._not_before[whose] = max(self._not_before.get(whose, 0.0), now + wait)
-            return self._not_before[whose] - now
+            if throttled:
+                self._throttle(whose, now)
+            return max(self._not_before.get(one, 0.0) for one in ("", whose)) - now
+
+    def _throttle(self, mailbox: str, now: float) -> None:
+        """Take in that a mailbox is throttled; if another one is, too, the app is."""
+        others = [until for one, until in self._throttled.items() if one != mailbox and until > now]
+        self._throttled[mailbox] = self._not_before[mailbox]
+        if others:
+            self._not_before[""] = max(*others, self._throttled[mailbox], self._not_before.get("", 0.0))
+        self._asking_since = 0.0 if others else now
+
+    def _bound_now(self) -> int:
+        """Return how many requests may be in flight: one, while nobody knows whether the app is throttled."""
+        asks = self._asking_since and max(self._throttled.values(), default=0.0) > time.monotonic()
+        return 1 if asks else int(self._bound)
 
     def _back_off(self, whose: str, began: float, now: float) -> float:
         if began > self._failed_at.get(whose, 0.0):
@@ -160,7 +202,7 @@ class Pace:
             raise TransientError(f"Microsoft asks to be left alone for {wait:.0f} s more", retry_after=wait)
         if wait > 0:
             return wait
-        full = self._is_full(mailbox) or self._in_flight.total() >= int(self._bound)
+        full = self._is_full(mailbox) or self._in_flight.total() >= self._bound_now()
         return _QUEUE if full or (not urgent and any(map(self._may_begin, self._urgent))) else 0.0
 
     def _may_begin(self, mailbox: str) -> bool:

@@ -56,6 +56,7 @@ class Office365(Transport):
         """See ``Transport``. Asks for an access token, unless there is one: a poll of a folder is one request."""
         graph = GraphClient(self.options)
         graph.token()
+        graph.identify()
         return Office365Session(self.options, graph)
 
 
