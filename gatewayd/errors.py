@@ -17,6 +17,7 @@ place. Any other exception of a plugin counts as a fault of that plugin.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "joined",
     "kept",
     "sentences",
+    "without_text",
 ]
 
 
@@ -68,6 +70,15 @@ class GatewaydError(Exception):
 def kept(error: BaseException) -> BaseException:
     """Return an error for keeping beyond its handler: without traceback, unless it is a bug, which needs the traceback."""
     return error.alone() if isinstance(error, GatewaydError) else error
+
+
+def without_text(error: BaseException) -> str:
+    """Return an error's class, and the file and line that raised it. Its text is left out: it may quote a secret."""
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    place = f" in {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
+    return f"{type(error).__name__}{place}"
 
 
 def sentences(message: str, advice: str = "") -> str:

@@ -15,15 +15,16 @@ from weakref import WeakValueDictionary
 
 from pydantic_core import core_schema
 
+from gatewayd.api.credential import Token
 from gatewayd.api.options import Secret
-from gatewayd.errors import AuthError, GatewaydError, TransientError
+from gatewayd.errors import AuthError, GatewaydError, PluginError, TransientError, without_text
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
     from gatewayd.api.consent import Consent
-    from gatewayd.api.credential import Credential, Token
+    from gatewayd.api.credential import Credential
     from gatewayd.api.expiry import Expiry
 
 __all__ = ["ConsentKeeper", "TokenSource", "TokenUse"]
@@ -149,7 +150,7 @@ class TokenSource:
 
     def _obtained(self, user: str, resource: str) -> Token:
         if self._consent is None:
-            return self._credential.obtain(user, resource)
+            return _given_by(self._credential, user, resource)
         if self._tokens.keeper is None:
             raise TransientError(f"no access token for {user}: nothing here reads what persons consented to")
         return self._tokens.keeper.renewed(TokenUse(self, user, resource))
@@ -241,6 +242,21 @@ class _Tokens:
 #: Kept as long as a config has the credential.
 _shared: WeakValueDictionary[tuple[type[Credential], str], _Tokens] = WeakValueDictionary()
 _opening = threading.Lock()
+
+
+def _given_by(credential: Credential, user: str, resource: str) -> Token:
+    """Return a credential's token. What it raises beside the five errors, and what is no token, is its own fault."""
+    try:
+        found: object = credential.obtain(user, resource)
+    except GatewaydError:
+        raise
+    except Exception as error:  # noqa: BLE001  a plugin may raise anything
+        wrong = without_text(error)
+    else:
+        if isinstance(found, Token) and type(found.text) is str and found.text and type(found.lasts) in {int, float}:
+            return found
+        wrong = f"expected a Token with a text and seconds, got {type(found).__name__}"
+    raise PluginError(f"the credential {credential.kind} is at fault, `obtain`: {wrong}", advice="Mend the plugin.")
 
 
 def _again(error: GatewaydError, wait: float) -> GatewaydError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,10 +9,11 @@ from pydantic import BaseModel, ValidationError
 from gatewayd.api.roles import Plugin
 from gatewayd.config.faults import dotted, hint, translated
 from gatewayd.config.models.fields import yaml_keys
-from gatewayd.errors import GatewaydError, PluginError, enumerated
+from gatewayd.errors import GatewaydError, PluginError, enumerated, without_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from gatewayd.config.yaml_documents import Document, YamlPath
     from gatewayd.errors import Fault
@@ -63,12 +63,7 @@ class Checker:
         return None if self.document.spoilt_within(place) else found
 
     def _broken(self, place: YamlPath, error: Exception) -> None:
-        # The error's text may quote a value, which may be a secret; its class and place can't.
-        step = error.__traceback__
-        while step and step.tb_next:
-            step = step.tb_next
-        where = f" in {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
-        self.fault(place, f"the plugin itself fails on these options: {type(error).__name__}{where}")
+        self.fault(place, f"the plugin itself fails on these options: {without_text(error)}")
 
     def shared(
         self, kernel: type[_Model], options: type[Plugin.Options] | None, given: Mapping[str, object]

@@ -7,13 +7,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import ref
 
 import pytest
 from pydantic import Field
 
-from gatewayd import AuthError, Credential, GatewaydError, Secret, Token, TokenSource, TransientError
+from gatewayd import AuthError, Credential, GatewaydError, PluginError, Secret, Token, TokenSource, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -281,3 +281,32 @@ def test_P9_no_token_is_in_a_repr(authority: Authority) -> None:
     text = one.token("ann")
     slot = one._tokens.slot("ann", "")
     assert text not in f"{one!r} {slot!r} {Token(text, 1.0)!r} {vars(one)!r}"
+
+
+@pytest.mark.parametrize(
+    ("gives", "wrong"),
+    [
+        ("hunter2", "expected a Token with a text and seconds, got str"),
+        (Token("", lasts=60.0), "expected a Token with a text and seconds, got Token"),
+        (Token("hunter2", lasts="3600"), "expected a Token with a text and seconds, got Token"),  # type: ignore[arg-type]
+        (KeyError("hunter2"), r"KeyError in test_credential\.py:[0-9]+"),
+    ],
+)
+def test_P9_a_fault_of_the_credential_is_told_as_its_own_without_what_it_says(gives: object, wrong: str) -> None:
+    asked: list[str] = []
+
+    class Leak(Credential):
+        kind = "leak"
+
+        def obtain(self, user: str, resource: str) -> Token:
+            asked.append(user + resource)
+            if isinstance(gives, Exception):
+                raise gives
+            return cast("Token", gives)
+
+    one = TokenSource(Leak(Credential.Options()))
+    for _ in range(2):
+        with pytest.raises(PluginError, match=f"^the credential leak is at fault, `obtain`: {wrong}$") as told:
+            one.token("ann")
+        assert told.value.__cause__ is None
+    assert asked == ["ann"]
