@@ -73,7 +73,7 @@ def permitted(options: WebhookOptions, places: Sequence[HostAddress]) -> Sequenc
     found = [place for place in places if options.may_be_private or is_public(ip_address(place.address[0]))]
     if not found:
         raise AuthError(
-            f"{options.where}: the host has no public address, so nothing is sent there",
+            f"{options.host}: the host has no public address, so nothing is sent there",
             advice=f"Correct `url`; if the host is meant to be inside your network, allow it: allow_private: [{options.host}]",
         )
     return found

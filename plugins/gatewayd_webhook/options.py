@@ -80,16 +80,6 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
         return self.parts.hostname or ""
 
     @property
-    def port(self) -> int:
-        """The port to connect to."""
-        return self.parts.port or (443 if self.parts.scheme == "https" else 80)
-
-    @property
-    def where(self) -> str:
-        """Host and port, as messages name the server; the rest of the URL is nobody's business."""
-        return f"{self.host}:{self.port}"
-
-    @property
     def may_be_private(self) -> bool:
         """Whether this host may have a private address."""
         return self.host.rstrip(".") in self.allow_private
