@@ -65,10 +65,11 @@ from gatewayd.api.hookspecs import hookimpl as hookimpl
 from gatewayd.api.hosts import HostAddress as HostAddress
 from gatewayd.api.http.client import HttpAnswer as HttpAnswer
 from gatewayd.api.http.client import HttpClient as HttpClient
-from gatewayd.api.http.client import HttpStream as HttpStream
 from gatewayd.api.http.faults import AnswerLost as AnswerLost
 from gatewayd.api.http.faults import retry_after as retry_after
 from gatewayd.api.http.pool import HttpPool as HttpPool
+from gatewayd.api.http.sent_request import HttpStream as HttpStream
+from gatewayd.api.http.sent_request import SentRequest as SentRequest
 from gatewayd.api.http.urls import HttpUrl as HttpUrl
 from gatewayd.api.http.urls import split_url as split_url
 from gatewayd.api.ledger import Anchor as Anchor

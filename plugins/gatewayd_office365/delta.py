@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Listed, TransientError
 from gatewayd_office365.cursor import moment_of
-from gatewayd_office365.graph import TOO_LARGE, GraphRequest
+from gatewayd_office365.graph_requests import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:

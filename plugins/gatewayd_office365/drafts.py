@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from gatewayd import AuthError, PermanentError, TransientError
 from gatewayd_office365.delta import objects_of
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.json_objects import text_of
 from gatewayd_office365.outgoing_mail import MARK, PutOff
 from gatewayd_office365.reading import is_gone

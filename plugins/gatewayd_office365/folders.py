@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd import PermanentError, TransientError
-from gatewayd_office365.graph import TOO_LARGE, GraphRequest
+from gatewayd_office365.graph_requests import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gatewayd import Listed, Page, TransientError, moment
 from gatewayd_office365.cursor import DeltaCursor
 from gatewayd_office365.delta import PROPERTIES, LinkDied, listed_of, objects_of, steps
-from gatewayd_office365.graph import TOO_LARGE, GraphRequest
+from gatewayd_office365.graph_requests import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ _DOUBLINGS = 20
 
 
 class Turn:
-    """One request in flight."""
+    """One request in flight, until it is ended."""
 
     def __init__(self, pace: Pace, mailbox: str) -> None:
         self._pace = pace
@@ -52,6 +52,10 @@ class Turn:
         """Tell that Microsoft wants to be asked later; return in how many seconds. See ``Pace.put_off``."""
         return self._pace.put_off(self, throttled=throttled, retry_after=retry_after)
 
+    def end(self) -> None:
+        """Tell that the request is no longer in flight; once."""
+        self._pace.end(self)
+
 
 class Pace:
     """The pace of one app at one address of Graph. Any thread may use it."""
@@ -60,7 +64,8 @@ class Pace:
         self._changed = threading.Condition()
         self._in_flight: Counter[str] = Counter()
         self._bound = _FIRST
-        #: How many wait who go first, by mailbox.
+        #: How many wait, and of those, how many go first; by mailbox.
+        self._waiting: Counter[str] = Counter()
         self._urgent: Counter[str] = Counter()
         #: No request before this moment: of the app (the empty text), and of single mailboxes.
         self._not_before: dict[str, float] = {}
@@ -95,20 +100,43 @@ class Pace:
 
     @contextmanager
     def turn(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Iterator[Turn]:
-        """Wait until a request may begin; it is in flight while the block lasts.
+        """Have a request in flight while the block lasts; see ``begin``."""
+        turn = self.begin(mailbox, urgent=urgent, stopped=stopped)
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+    def begin(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> Turn:
+        """Wait until a request may begin; it is in flight until ``Turn.end``. Whoever has one in flight uses ``begin_now``.
 
         ``urgent`` requests go before others: new mail before backlog. Raises TransientError where ``stopped``, or where Microsoft
         asked for more than ``PATIENCE`` seconds.
         """
-        mailbox = self._called.get(mailbox.casefold()) or mailbox.casefold()
-        self._begin(mailbox, urgent=urgent, stopped=stopped)
-        try:
-            yield Turn(self, mailbox)
-        finally:
-            with self._changed:
-                self._in_flight[mailbox] -= 1
-                # Only what is above zero is left.
-                self._in_flight = +self._in_flight
+        with self._changed:
+            mailbox = self._known_as(mailbox)
+            if self._wait(mailbox, urgent=urgent) > 0:
+                self._queue(mailbox, urgent=urgent, stopped=stopped)
+            self._in_flight[mailbox] += 1
+            return Turn(self, mailbox)
+
+    def begin_now(self, mailbox: str, *, urgent: bool) -> Turn | None:
+        """Begin one more request beside others in flight; None if it would have to wait, or if anybody waits for the app.
+
+        So nobody who has requests in flight waits for those of others, who would perhaps wait for his.
+        """
+        with self._changed:
+            mailbox = self._known_as(mailbox)
+            if any(map(self._may_begin, self._waiting)) or self._put_off(mailbox) > 0 or self._wait(mailbox, urgent=urgent) > 0:
+                return None
+            self._in_flight[mailbox] += 1
+            return Turn(self, mailbox)
+
+    def end(self, turn: Turn) -> None:
+        """Count a request as no longer in flight."""
+        with self._changed:
+            _count_down(self._in_flight, turn.mailbox)
+            if self._waiting:
                 self._changed.notify_all()
 
     def wake(self) -> None:
@@ -167,21 +195,22 @@ class Pace:
         doublings = min(_DOUBLINGS, max(0, self._failures[whose] - 1))
         return min(_LONGEST, _BACK_OFF * 2.0**doublings) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
 
-    def _begin(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
-        with self._changed:
-            if urgent:
-                self._urgent[mailbox] += 1
-            try:
-                self._queue(mailbox, urgent=urgent, stopped=stopped)
-                self._in_flight[mailbox] += 1
-            finally:
-                if urgent:
-                    self._urgent[mailbox] -= 1
-                    self._urgent = +self._urgent
-                # Those who let it go first look again.
-                self._changed.notify_all()
+    def _known_as(self, mailbox: str) -> str:
+        return self._called.get(mailbox.casefold()) or mailbox.casefold()
 
     def _queue(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
+        counters = [self._waiting, self._urgent] if urgent else [self._waiting]
+        for counter in counters:
+            counter[mailbox] += 1
+        try:
+            self._wait_in_line(mailbox, urgent=urgent, stopped=stopped)
+        finally:
+            for counter in counters:
+                _count_down(counter, mailbox)
+            # Those who let it go first look again.
+            self._changed.notify_all()
+
+    def _wait_in_line(self, mailbox: str, *, urgent: bool, stopped: Callable[[], bool]) -> None:
         until = time.monotonic() + _QUEUE
         while (wait := self._wait(mailbox, urgent=urgent)) > 0:
             # Before each wait: whoever is stopped meanwhile is woken.
@@ -196,8 +225,7 @@ class Pace:
 
     def _wait(self, mailbox: str, *, urgent: bool) -> float:
         """Return for how many seconds to wait, or until something changes; 0 where the request may begin."""
-        now = time.monotonic()
-        wait = max(self._not_before.get(whose, 0.0) for whose in ("", mailbox)) - now
+        wait = self._put_off(mailbox)
         if wait > PATIENCE:
             raise TransientError(f"Microsoft asks to be left alone for {wait:.0f} s more", retry_after=wait)
         if wait > 0:
@@ -205,12 +233,24 @@ class Pace:
         full = self._is_full(mailbox) or self._in_flight.total() >= self._bound_now()
         return _QUEUE if full or (not urgent and any(map(self._may_begin, self._urgent))) else 0.0
 
+    def _put_off(self, mailbox: str) -> float:
+        """Return for how many seconds Microsoft wants no request for a mailbox; 0 or less if it takes one."""
+        return max(self._not_before.get("", 0.0), self._not_before.get(mailbox, 0.0)) - time.monotonic()
+
     def _may_begin(self, mailbox: str) -> bool:
         """Whether requests of a mailbox wait for others of the app alone: what waits for its own mailbox keeps nobody back."""
         return self._not_before.get(mailbox, 0.0) <= time.monotonic() and not self._is_full(mailbox)
 
     def _is_full(self, mailbox: str) -> bool:
         return self._in_flight[mailbox] >= _OF_MAILBOX
+
+
+def _count_down(counter: Counter[str], mailbox: str) -> None:
+    """Count one less. Only what is above zero is left."""
+    if counter[mailbox] > 1:
+        counter[mailbox] -= 1
+    else:
+        del counter[mailbox]
 
 
 _paces: dict[tuple[str, str], Pace] = {}

@@ -7,7 +7,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, PermanentError
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.json_objects import json_object, text_of
 
 if TYPE_CHECKING:

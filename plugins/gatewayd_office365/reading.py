@@ -5,19 +5,22 @@ Exchange makes the MIME anew from what it keeps, and tells no size of it ("Get M
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from gatewayd import AnswerLost, AuthError, Failed, Gone, TooLarge
 from gatewayd_office365.delta import PROPERTIES, listed_of, objects_of
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph_requests import GraphRequest
+from gatewayd_office365.in_flight import SeveralInFlight
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd import Fetched, Listed, Spool
     from gatewayd_office365.graph import GraphClient
     from gatewayd_office365.graph_faults import GraphAnswer
+    from gatewayd_office365.in_flight import InFlight
 
 __all__ = ["headers", "is_gone", "looked_up", "mime"]
 
@@ -111,33 +114,54 @@ def _head(pieces: Iterator[bytes]) -> bytes:
 
 
 def mime(graph: GraphClient, listed: Sequence[Listed], spool: Spool, *, urgent: bool) -> Iterator[Fetched]:
-    """Fetch messages whole into the spool, one after the other; see ``Session.fetch``."""
+    """Fetch messages whole into the spool, several requests in flight; see ``Session.fetch``."""
+    keys = {graph.path("messages", one.key, "$value"): one.key for one in listed}
+    with closing(SeveralInFlight(graph, (_value(target, urgent=urgent) for target in keys))) as several:
+        yield from _each(several, keys, spool)
+
+
+def _each(several: SeveralInFlight, keys: Mapping[str, str], spool: Spool) -> Iterator[Fetched]:
     cut = 0
-    for one in listed:
+    for one in several:
+        key = keys[one.attempt.asked.target]
         try:
-            yield _fetched(graph, one, spool, urgent=urgent)
+            fetched = _fetched(several, one, key, spool)
             cut = 0
         except AnswerLost as lost:
             cut += 1
-            if cut >= _CUT or lost.status is None or graph.is_aborted:
+            if cut >= _CUT or lost.status is None or several.is_aborted:
                 raise
-            yield Failed(key=one.key, cause=lost.sentences)
+            fetched = Failed(key=key, cause=lost.sentences)
+        if fetched is not None:
+            yield fetched
 
 
-def _fetched(graph: GraphClient, one: Listed, spool: Spool, *, urgent: bool) -> Fetched:
+def _value(target: str, *, urgent: bool) -> GraphRequest:
     # Below a folder, Exchange answers this with 405.
-    target = graph.path("messages", one.key, "$value")
-    asked = GraphRequest(what="a message", target=target, accept="*/*", limit=_ANY, urgent=urgent, back={500})
+    return GraphRequest(what="a message", target=target, accept="*/*", limit=_ANY, urgent=urgent, back={500})
+
+
+def _fetched(several: SeveralInFlight, one: InFlight, key: str, spool: Spool) -> Fetched | None:
+    """Return what became of a message; None if it is asked for again, or no more in this visit."""
+    refusal = None
     try:
-        with graph.stream(asked) as stream:
-            if stream.refusal is None:
-                came = spool.put(one.key, stream.pieces)
-                return came if came.source.size else Failed(key=one.key, cause="Exchange sent nothing in its place")
-            refusal = stream.refusal
+        with one.answer(anew=True) as stream:
+            if one.error is not None:
+                several.stop(one.error)
+            elif one.is_put_off:
+                several.again(one)
+            elif stream.refusal is None:
+                came = spool.put(key, stream.pieces)
+                return came if came.source.size else Failed(key=key, cause="Exchange sent nothing in its place")
+            else:
+                refusal = stream.refusal
     except TooLarge as error:
-        return Failed(key=one.key, cause=error.sentences)
+        return Failed(key=key, cause=error.sentences)
+    if refusal is None:
+        return None
     if is_gone(refusal):
-        return Gone(key=one.key)
+        return Gone(key=key)
     if _is_of_one(refusal):
-        return Failed(key=one.key, cause=refusal.error.sentences)
-    raise refusal.error
+        return Failed(key=key, cause=refusal.error.sentences)
+    several.stop(refusal.error)
+    return None

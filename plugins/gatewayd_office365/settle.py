@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, PermanentError
-from gatewayd_office365.graph import GraphRequest
+from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.reading import is_gone
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class Office365(Transport):
         return f"{self.options.app} at {self.options.graph}"
 
     def group_limit(self) -> int | None:
-        """See ``Transport``: as many visits as requests may be in flight, since a visit makes one at a time.
+        """See ``Transport``: as many visits as requests may be in flight. A visit has more than one only where none waits for it.
 
         While Microsoft asks the app to wait it is 0, so that its accounts wait without a thread.
         """
@@ -93,7 +93,7 @@ class Office365Session(Session):
         return headers(self._graph, keys)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
-        """See ``Session``: ``$value`` of each. A message keeps its id in whatever folder it is by now."""
+        """See ``Session``: ``$value`` of each, several in flight. A message keeps its id in whatever folder it is by now."""
         del folder
         return mime(self._graph, listed, spool, urgent=any(one.key in self._new for one in listed))
 

@@ -12,8 +12,9 @@ import pytest
 
 from gatewayd import AuthError, PermanentError, TransientError
 from gatewayd.testing.graph import Graph
-from gatewayd_office365.graph import GraphClient, GraphRequest
+from gatewayd_office365.graph import GraphClient
 from gatewayd_office365.graph_faults import GRAPH_FAULTS, GraphAnswer
+from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.pace import PATIENCE, Pace
 from tests.patience import LONG
 from tests.plugins.graph_site import new_address, options

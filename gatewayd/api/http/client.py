@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd.api.http.exchange import AskedRequest, Exchange
-from gatewayd.api.http.faults import BROKEN, AnswerLost, translated
+from gatewayd.api.http.exchange import AskedRequest
+from gatewayd.api.http.faults import AnswerLost
 from gatewayd.api.http.messages import request_head
-from gatewayd.errors import GatewaydError, TooLarge, TransientError
+from gatewayd.api.http.sent_request import SentRequest
+from gatewayd.api.http.under_way import UnderWay
+from gatewayd.errors import TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
-    from gatewayd.api.connection import Connection
-    from gatewayd.api.http.pool import HttpPool, KeptConnection
+    from gatewayd.api.http.pool import HttpPool
+    from gatewayd.api.http.sent_request import HttpStream
 
-__all__ = ["HttpAnswer", "HttpClient", "HttpStream"]
+__all__ = ["HttpAnswer", "HttpClient"]
 
 #: What a server may be asked twice: the second time changes nothing more (RFC 9110 section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -42,23 +43,6 @@ class HttpAnswer:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpStream:
-    """An answer whose body is still to come: iterating yields it once, in pieces of at most 1 MiB, and ends only if it is whole.
-
-    Iterating raises AnswerLost for a body that is cut off, faulty or late, and TooLarge for one beyond its bound.
-    """
-
-    status: int
-    #: See ``HttpAnswer``.
-    reason: str
-    headers: Mapping[str, str] = field(repr=False)
-    _pieces: Iterator[bytes] = field(repr=False)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-
 class HttpClient:
     """Makes requests of one server. Several clients may share a pool; ``abort`` ends the requests of this one.
 
@@ -70,16 +54,14 @@ class HttpClient:
 
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
-        self._door = threading.Lock()
-        self._under_way: set[Connection] = set()
-        self._aborted = False
+        self._under_way = UnderWay(pool)
 
     def open(self) -> None:
         """Connect and keep the connection for the first request, so that faults are told now: of the host, TLS, the certificate.
 
         Raises AuthError, TransientError, or ConfigError for an unusable CA file.
         """
-        self._release(self._connected(), keep=True)
+        self._under_way.release(self._under_way.open(), keep=True)
 
     def request(
         self,
@@ -108,7 +90,6 @@ class HttpClient:
                 raise AnswerLost(error.message, advice=advice, status=stream.status, reason=stream.reason) from None
             return HttpAnswer(status=stream.status, reason=stream.reason, headers=stream.headers, body=whole)
 
-    @contextmanager
     def stream(
         self,
         method: str,
@@ -120,7 +101,7 @@ class HttpClient:
         limit: int = _BODY_BYTES,
         deadline: float = math.inf,
         repeat: bool | None = None,
-    ) -> Iterator[HttpStream]:
+    ) -> AbstractContextManager[HttpStream]:
         """Make a request, and give its answer when its head has come. Unless the block takes the whole body, the connection ends.
 
         ``url``: a path with its query, or a URL of this server. ``what`` names the request in errors: no secret, no URL with one.
@@ -133,125 +114,41 @@ class HttpClient:
         Raises AnswerLost if the server may have acted on the request, and AuthError, TransientError or (for an unusable CA file)
         ConfigError if it surely has not.
         """
-        exchange = self._answered(
-            AskedRequest(
-                what=what,
-                method=method,
-                head=request_head(method, self._pool.target(url), self._lines(method, headers or {}, len(body))),
-                body=body,
-                seconds=self._pool.timeout,
-                until=time.monotonic() + deadline,
-                may_repeat=method in _IDEMPOTENT if repeat is None else repeat,
-            )
+        return self.send(method, url, what=what, headers=headers, body=body, limit=limit, deadline=deadline, repeat=repeat).stream()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | memoryview = b"",
+        limit: int = _BODY_BYTES,
+        deadline: float = math.inf,
+        repeat: bool | None = None,
+    ) -> SentRequest:
+        """Send a request, whose answer is taken later: so one thread may have several in flight, each on its own connection.
+
+        See ``stream``, also for what is raised. Whoever has it takes its answer, or drops it.
+        """
+        asked = AskedRequest(
+            what=what,
+            method=method,
+            head=request_head(method, self._pool.target(url), self._lines(method, headers or {}, len(body))),
+            body=body,
+            seconds=self._pool.timeout,
+            until=time.monotonic() + deadline,
+            may_repeat=method in _IDEMPOTENT if repeat is None else repeat,
+            limit=limit,
         )
-        try:
-            yield self._stream(exchange, limit)
-        finally:
-            self._release(exchange.line, keep=exchange.is_done)
+        return SentRequest(self._under_way, asked)
 
     def abort(self) -> None:
         """Break the connections of all requests under way, and let none begin; from any thread. Never raises."""
-        with self._door:
-            self._aborted = True
-            for connection in self._under_way:
-                connection.cut()
-
-    # --- a request ----------------------------------------------------------------------------------------------------
+        self._under_way.abort()
 
     def _lines(self, method: str, headers: Mapping[str, str], size: int) -> Mapping[str, str]:
         # A coded body would be of no use: nobody here decodes it (RFC 9110 section 12.5.3).
         lines = {"Host": self._pool.authority, "User-Agent": "gatewayd", "Accept-Encoding": "identity", **headers}
         return {**lines, "Content-Length": str(size)} if size or method not in _BODILESS else lines
-
-    def _answered(self, asked: AskedRequest) -> Exchange:
-        """Return the exchange, with its answer's head. A kept connection may prove to be closed: then there is a second try."""
-        sent = 0
-        kept = self._pool.take()
-        if kept is not None:
-            self._begin(kept.connection)
-            first = Exchange(kept, asked)
-            error = self._tried(first)
-            if error is None:
-                return first
-            if self._aborted or not first.is_repeatable(error):
-                raise self._fault(first, error) from error
-            sent = first.sent
-        second = self._anew(asked, sent)
-        error = self._tried(second)
-        if error is not None:
-            raise self._fault(second, error) from error
-        return second
-
-    def _anew(self, asked: AskedRequest, sent: int) -> Exchange:
-        """Return an exchange over a new connection; ``sent``: how much of the request went over an earlier one."""
-        try:
-            return Exchange(self._connected(asked.left()), asked, sent)
-        except GatewaydError as error:
-            if sent:
-                raise AnswerLost(error.message, advice=error.advice) from error
-            raise
-
-    def _tried(self, exchange: Exchange) -> Exception | None:
-        try:
-            exchange.begin()
-        except BROKEN as error:
-            self._release(exchange.line, keep=False)
-            return error.with_traceback(None)
-        except BaseException:
-            self._release(exchange.line, keep=False)
-            raise
-        return None
-
-    def _stream(self, exchange: Exchange, limit: int) -> HttpStream:
-        head = exchange.head
-        return HttpStream(status=head.status, reason=head.reason, headers=head.headers, _pieces=self._body(exchange, limit))
-
-    def _body(self, exchange: Exchange, limit: int) -> Iterator[bytes]:
-        try:
-            yield from exchange.body(limit)
-        except TooLarge as error:
-            raise TooLarge(f"{self._pool.where}: {exchange.asked.what}: {error.message}", advice=error.advice) from None
-        except BROKEN as error:
-            raise self._fault(exchange, error) from error
-
-    def _fault(self, exchange: Exchange, error: Exception) -> GatewaydError:
-        where = f"{self._pool.where}: {exchange.asked.what}"
-        status, reason = exchange.status_of(error)
-        if self._aborted:
-            error = TransientError(f"{where}: the connection was aborted")
-        found = translated(error, where, self._pool.field)
-        if not exchange.sent:
-            return found
-        return AnswerLost(found.message, advice=found.advice, status=status, reason=reason)
-
-    # --- connections --------------------------------------------------------------------------------------------------
-
-    def _connected(self, most: float = math.inf) -> KeptConnection:
-        made: list[Connection] = []
-
-        def begin(connection: Connection) -> None:
-            made.append(connection)
-            self._begin(connection)
-
-        try:
-            return self._pool.open(begin, most=most)
-        except BaseException as error:
-            with self._door:
-                self._under_way.difference_update(made)
-            if self._aborted and isinstance(error, TransientError):
-                raise TransientError(f"{self._pool.where}: the connection was aborted") from error
-            raise
-
-    def _begin(self, connection: Connection) -> None:
-        with self._door:
-            self._under_way.add(connection)
-            if self._aborted:
-                connection.cut()
-
-    def _release(self, line: KeptConnection, *, keep: bool) -> None:
-        with self._door:
-            self._under_way.discard(line.connection)
-        if keep:
-            self._pool.keep(line)
-        else:
-            line.connection.close()

@@ -34,6 +34,8 @@ class AskedRequest:
     #: A moment of the monotonic clock.
     until: float
     may_repeat: bool
+    #: How many bytes the body of the answer may have.
+    limit: int
 
     def left(self) -> float:
         """Return how many seconds it may take from now on."""
@@ -43,9 +45,11 @@ class AskedRequest:
 class Exchange:
     """One request over one connection, and its answer."""
 
-    def __init__(self, line: KeptConnection, asked: AskedRequest, sent: int = 0) -> None:
+    def __init__(self, line: KeptConnection, asked: AskedRequest, *, was_kept: bool, sent: int = 0) -> None:
+        """``was_kept``: the connection served other requests, and may prove to be closed."""
         self.line = line
         self.asked = asked
+        self.was_kept = was_kept
         #: How many bytes of the request were sent, over earlier connections too.
         self.sent = sent
         #: Whether all of the answer was read, and another request may follow.
@@ -55,13 +59,13 @@ class Exchange:
 
     @property
     def head(self) -> Head:
-        """The head of the answer, after ``begin``."""
+        """The head of the answer, after ``receive``."""
         if self._head is None:
-            raise AssertionError("begin comes first")
+            raise AssertionError("receive comes first")
         return self._head
 
-    def begin(self) -> None:
-        """Send the request, and read the head of its answer.
+    def send(self) -> None:
+        """Send the request.
 
         A server may refuse a request before its end, and hang up: then its answer counts, not that the rest could not be sent.
         """
@@ -75,14 +79,19 @@ class Exchange:
             if self._head is None or self._head.status < 300:  # noqa: PLR2004  the classes of RFC 9110
                 self._head = None
                 raise
-            return
-        self._head = read_head(self.line.reader)
 
-    def body(self, limit: int) -> Iterator[bytes]:
+    def receive(self, *, anew: bool) -> None:
+        """Read the head of the answer, in the step of ``send``, or in one of its own that begins now: ``anew``."""
+        if anew:
+            self._step(HEAD_BYTES)
+        if self._head is None:
+            self._head = read_head(self.line.reader)
+
+    def body(self) -> Iterator[bytes]:
         """Yield the body of the answer."""
         # The lengths of chunks come as well as the body.
-        self._step(2 * limit + HEAD_BYTES)
-        yield from body_of(self.line.reader, self.asked.method, self.head, limit)
+        self._step(2 * self.asked.limit + HEAD_BYTES)
+        yield from body_of(self.line.reader, self.asked.method, self.head, self.asked.limit)
         self.is_done = is_kept(self.head)
 
     def is_repeatable(self, error: Exception) -> bool:

@@ -360,6 +360,61 @@ def asked(client: HttpClient, method: str = "GET", **fields: Any) -> bytes:
     return client.request(method, "/", what="the letter", **fields).body
 
 
+def test_one_thread_has_several_requests_in_flight_and_takes_their_answers_later(site: Site) -> None:
+    client = HttpClient(site.pool())
+    sent = [client.send("GET", f"/{number}", what="it") for number in range(3)]
+    # Each went over its own connection, before any answer was taken.
+    for number, one in reversed(list(enumerate(sent))):
+        with one.stream() as stream:
+            assert json.loads(b"".join(stream))[1] == f"/{number}"
+    assert site.connections == 3
+    # And all of these are kept.
+    sent = [client.send("GET", "/", what="it") for _ in range(3)]
+    for one in sent:
+        one.drop()
+    ended = time.monotonic() + LONG
+    while site.ended < 3:
+        assert time.monotonic() < ended
+        time.sleep(0.01)
+    assert site.connections == 3
+
+
+@pytest.mark.parametrize("repeat", [True, False])
+def test_a_request_that_was_sent_over_a_connection_that_then_ends_is_made_again_where_that_changes_nothing(*, repeat: bool) -> None:
+    told = Told([[OK, b""], [OK]])
+    with client_of(told) as client:
+        asked(client)
+        sent = client.send("POST", "/", what="it", repeat=repeat)
+        if repeat:
+            with sent.stream() as stream:
+                assert b"".join(stream) == b"words"
+        else:
+            with pytest.raises(AnswerLost), sent.stream():
+                pass
+    assert told.requests == [b"GET", *[b"POST"] * (2 if repeat else 1)]
+
+
+def test_the_wait_for_an_answer_may_begin_when_it_is_its_turn(site: Site) -> None:
+    client = HttpClient(site.pool(timeout=2.0))
+    turned, late = (client.send("GET", "/", what="it") for _ in range(2))
+    time.sleep(2.1)
+    with turned.stream(anew=True) as stream:
+        assert b"".join(stream)
+    with pytest.raises(AnswerLost, match="no answer within 2 s"), late.stream():
+        pass
+
+
+def test_an_abort_ends_all_that_were_sent(site: Site) -> None:
+    client = HttpClient(site.pool())
+    sent = [client.send("GET", "/", what="it") for _ in range(3)]
+    client.abort()
+    for one in sent:
+        with pytest.raises(TransientError, match="aborted"), one.stream():
+            pass
+    with pytest.raises(TransientError, match="aborted"):
+        client.send("GET", "/", what="it")
+
+
 @pytest.mark.parametrize("size", range(len(OK)))
 def test_an_answer_that_is_cut_is_none(size: int) -> None:
     with client_of(Told([[OK[:size]]])) as client, pytest.raises(AnswerLost, match=r"^localhost:[0-9]+: the letter: ") as caught:
@@ -512,11 +567,18 @@ def test_what_must_not_be_repeated_is_repeated_only_if_nothing_of_it_was_sent(se
         line = pool.open(lambda _: None)
         line.connection.cut()
         request = AskedRequest(
-            what="it", method="POST", head=b"POST / HTTP/1.1\r\n\r\n", body=b"", seconds=LONG, until=math.inf, may_repeat=False
+            what="it",
+            method="POST",
+            head=b"POST / HTTP/1.1\r\n\r\n",
+            body=b"",
+            seconds=LONG,
+            until=math.inf,
+            may_repeat=False,
+            limit=0,
         )
-        exchange = Exchange(line, request, sent)
+        exchange = Exchange(line, request, was_kept=True, sent=sent)
         with pytest.raises(OSError, match="aborted") as caught:
-            exchange.begin()
+            exchange.send()
         assert exchange.is_repeatable(caught.value) is repeatable
         line.connection.close()
 
