@@ -73,6 +73,17 @@ class PaperConsent(Consent):
         """The refresh tokens that are taken now."""
         return sorted(path.name for path in (self.folder / "tokens").iterdir())
 
+    @property
+    def given(self) -> list[str]:
+        """All tokens that were ever given."""
+        return (self.folder / "given").read_text().split()
+
+    def _new(self, kind: str, tail: str = "") -> str:
+        made = f"{kind}-{secrets.token_hex(16)}{tail}"
+        with (self.folder / "given").open("a") as given:
+            given.write(f"{made}\n")
+        return made
+
     def redeem(self, request: ConsentRequest, code: str) -> Grant:
         path = self.folder / "codes" / code
         person, _, challenge = path.read_text().partition(" ")
@@ -83,9 +94,9 @@ class PaperConsent(Consent):
 
     def _given(self, person: str) -> Grant:
         (self.folder / "tokens").mkdir(parents=True, exist_ok=True)
-        refresh = f"refresh-{secrets.token_hex(16)}"
+        refresh = self._new("refresh")
         (self.folder / "tokens" / refresh).write_text(person)
-        return Grant(Token(f"access-{secrets.token_hex(16)}-{person}", lasts=3600.0), refresh)
+        return Grant(Token(self._new("access", f"-{person}"), lasts=3600.0), refresh)
 
     def names(self, grant: Grant) -> Sequence[str]:
         person = grant.token.text.rpartition("-")[2]
@@ -94,8 +105,8 @@ class PaperConsent(Consent):
     def refresh(self, user: str, resource: str, refresh_token: str) -> Grant:
         if (self.folder / "away").exists():
             raise TransientError("paper: the authority is away")
-        old, new = self.folder / "tokens" / refresh_token, f"refresh-{secrets.token_hex(16)}"
-        token = Token(f"access-{secrets.token_hex(16)}-{user}-{resource}", lasts=3600.0)
+        old, new = self.folder / "tokens" / refresh_token, self._new("refresh")
+        token = Token(self._new("access", f"-{user}-{resource}"), lasts=3600.0)
         try:
             if self.options.rotation == "strict":
                 old.rename(old.with_name(new))
