@@ -163,7 +163,9 @@ def refusals() -> str:
     for one in (*REFUSALS, OTHER):
         codes = ", ".join(f"`{code}`" for code in one.codes)
         words = f"; among the words {' or '.join(f'“{word}”' for word in one.words)}" if one.words else ""
-        rows.append(f"| {codes}{words} | {one.way or 'both'} | {one.says.format(**names)} | {one.advice.format(**names)} |")
+        rows.append(
+            f"| {codes}{words} | {', '.join(one.ways) or 'all'} | {one.says.format(**names)} | {one.advice.format(**names)} |"
+        )
     return "\n".join(rows) + "\n"
 
 

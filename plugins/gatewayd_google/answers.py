@@ -7,19 +7,21 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, Token, TransientError, quoted, retry_after
+from gatewayd import AuthError, ConsentEnded, Grant, Token, TransientError, quoted, retry_after
 from gatewayd_google.refusals import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gatewayd import GatewaydError, HttpAnswer
-    from gatewayd_google.refusals import Way
+    from gatewayd_google.refusals import Refusal, Way
 
-__all__ = ["TokenRequest", "given"]
+__all__ = ["TokenRequest", "address_of", "given", "granted", "refused"]
 
 #: The characters of a bearer token (RFC 6750 section 2.1), and how many it may have: a longer one is too long for mail servers.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,8192}=*")
+_REFRESH = re.compile(r"[\x21-\x7e]{1,4096}")
+_ADDRESS = re.compile(r"[!-?A-~]{1,250}@[!-?A-~]{1,250}")
 #: Google gives an hour, or twelve where an organisation asks for that.
 _LONGEST = 12 * 3600
 _OK, _REFUSED, _TOO_MANY, _FAILED = 200, 400, 429, 500
@@ -53,6 +55,35 @@ def given(answer: HttpAnswer, asked: TokenRequest) -> Token:
     return Token(text, lasts=float(min(lasts, _LONGEST)))
 
 
+def granted(answer: HttpAnswer, asked: TokenRequest) -> Grant:
+    """Return the tokens of an answer; Google gives a refresh token for a code alone. Raises as ``given``."""
+    token, found = given(answer, asked), _object(answer.body)
+    refresh, scope = found.get("refresh_token", ""), found.get("scope", asked.scope)
+    if not isinstance(refresh, str) or (refresh and not _REFRESH.fullmatch(refresh)):
+        raise TransientError(f"{asked.where}: the answer holds a refresh token that is none", advice=_SERVER)
+    if not isinstance(scope, str) or asked.scope not in scope.split():
+        # The page has a box for each scope.
+        raise refused(asked, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "")
+    return Grant(token, refresh)
+
+
+def address_of(answer: HttpAnswer, asked: TokenRequest) -> str:
+    """Return the address of the mailbox, from Gmail's profile ("Method: users.getProfile"). Raises AuthError or TransientError."""
+    found = _object(answer.body)
+    if answer.status != _OK:
+        raise _refused(answer, found, asked)
+    address = found.get("emailAddress")
+    if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+        raise TransientError(f"{asked.where}: the answer holds no address", advice="Check `gmail`, and any proxy before it.")
+    return address
+
+
+def refused(asked: TokenRequest, error: str, words: str) -> AuthError:
+    """Return the error for a refusal that came by the person's browser."""
+    shown = quoted(f"{error}{f': {words}' if words else ''}", asked.secrets)
+    return _told(refusal((error, words), asked.way), asked, shown or "no error is named")
+
+
 def _object(body: bytes) -> Mapping[str, object]:
     """Return the JSON object of a body; an empty one if it is something else."""
     try:
@@ -72,9 +103,14 @@ def _refused(answer: HttpAnswer, found: Mapping[str, object], asked: TokenReques
         what = f"the answer is {answer.status}, with nothing that Google says"
         return TransientError(f"{asked.where}: {what}", advice=_SERVER, retry_after=wait)
     entry = refusal((*codes, words), asked.way)
+    error = _told(entry, asked, shown)
+    return TransientError(error.message, advice=error.advice, retry_after=wait) if entry.later else error
+
+
+def _told(entry: Refusal, asked: TokenRequest, shown: str) -> AuthError:
     names = {"user": asked.user, "account": asked.account, "client": asked.client, "scope": asked.scope}
-    message, advice = f"{asked.where}: {entry.says.format(**names)} ({shown})", entry.advice.format(**names)
-    return TransientError(message, advice=advice, retry_after=wait) if entry.later else AuthError(message, advice=advice)
+    verb = ConsentEnded if entry.ends else AuthError
+    return verb(f"{asked.where}: {entry.says.format(**names)} ({shown})", advice=entry.advice.format(**names))
 
 
 def _said(found: Mapping[str, object]) -> tuple[tuple[str, ...], str]:

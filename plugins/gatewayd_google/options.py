@@ -27,7 +27,7 @@ def _https(url: str) -> str:
 
 
 class GoogleOptions(Credential.Options, use_attribute_docstrings=False):
-    """The YAML fields of the credential ``google``: either a service account, or a client with a user's refresh token."""
+    """The YAML fields of the credential ``google``: either a service account, or a client that users consent to."""
 
     service_account: Secret | None = Field(
         None,
@@ -53,20 +53,31 @@ class GoogleOptions(Credential.Options, use_attribute_docstrings=False):
     )
     timeout: Duration = Field(30.0, description="How long it may take to get a token, connecting included.", gt=0, le=60)
 
+    consent: bool = Field(
+        False,
+        description="In place of `refresh_token`: each mailbox's user consents, by `gatewayd account connect ACCOUNT`. Goes with "
+        "`client` and `client_secret`.",
+    )
+    gmail: Annotated[HttpUrl, AfterValidator(_https)] = Field(
+        "https://gmail.googleapis.com", description="Where Gmail is asked whose mailbox a consent opens."
+    )
+
     @model_validator(mode="after")
     def _either(self) -> Self:
-        consent = {"client": self.client, "client_secret": self.client_secret, "refresh_token": self.refresh_token}
-        given = [name for name, value in consent.items() if value is not None]
+        other = {"refresh_token": self.refresh_token, "consent": self.consent or None}
+        client = {"client": self.client, "client_secret": self.client_secret}
+        given = [name for name, value in (client | other).items() if value is not None]
+        expected = "expected either 'service_account', or 'client', 'client_secret' and one of 'refresh_token' and 'consent'"
         if self.service_account is not None and given:
-            raise ValueError(f"expected either 'service_account' or {_words(consent)}, found 'service_account' and {_words(given)}")
-        if self.service_account is None and len(given) < len(consent):
-            found = f"only {_words(given)}" if given else "neither"
-            raise ValueError(f"expected either 'service_account' or {_words(consent)}, found {found}")
+            raise ValueError(f"{expected}, found 'service_account' and {_words(given)}")
+        if self.service_account is None and (None in client.values() or len(given) != len(client) + 1):
+            only = "only " if 0 < len(given) <= len(client) else ""
+            raise ValueError(f"{expected}, found {only}{_words(given)}")
         if self.service_account is None and self.scope != ALL_MAIL:
-            raise ValueError("scope: it goes with 'service_account'; a refresh token has the scopes that its user consented to")
+            raise ValueError("scope: it goes with 'service_account'; others have the scope that their user consented to")
         return self
 
 
 def _words(names: Iterable[str]) -> str:
-    *before, last = [f"'{name}'" for name in names]
+    *before, last = [f"'{name}'" for name in names] or ["neither"]
     return f"{', '.join(before)} and {last}" if before else last

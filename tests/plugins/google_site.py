@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gatewayd import Secret
 from gatewayd_google.credential import Google
 from gatewayd_google.options import GoogleOptions
+from tests.plugins.google_consents import ALL_MAIL, CLIENT, GoogleConsents
 from tests.plugins.webhook_site import tls_context
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 USER = "sales@example.com"
 ACCOUNT = "gatewayd@project.iam.gserviceaccount.com"
 ACCOUNT_ID = "104857600123456789012"
-ALL_MAIL = "https://mail.google.com/"
-CLIENT = "1234567890-abc.apps.googleusercontent.com"
 CLIENT_SECRET = "GOCSPX-secret~of+the.client"
 REFRESH_TOKEN = "1//0refresh-token-of-the-user"
 #: What a user's consent gives, and where the browser ends then.
@@ -79,6 +78,8 @@ class GoogleSite:
     delegated: set[str] = field(default_factory=lambda: {ALL_MAIL})
     #: How many seconds its clock is ahead of ours.
     ahead: float = 0.0
+    #: How many seconds a token lasts.
+    lasts: int = 3599
     forms: list[dict[str, str]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     #: Answers as they are, in place of its own: status, headers, body.
@@ -88,9 +89,15 @@ class GoogleSite:
     #: Makes the token of a user; by default none that a mail server would take.
     mint: Callable[[str], str] | None = None
     given: list[str] = field(default_factory=list)
+    consents: GoogleConsents = field(default_factory=GoogleConsents)
+
+    @property
+    def base(self) -> str:
+        """The address in place of all of Google's."""
+        return self.url.removesuffix("/token")
 
     def answer(self, form: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        self.forms.append(form)
+        self.forms.append(dict(form))
         if self.answers:
             return self.answers.pop(0)
         if self.repeats:
@@ -101,11 +108,18 @@ class GoogleSite:
         if wrong:
             status, error, words = wrong
             return status, {}, json.dumps({"error": error, "error_description": words}).encode()
-        number = len(self.given) + 1
-        self.given.append(self.mint(self.claims[-1]["sub"]) if self.mint else f"ya29.token-{number}")
-        body = {"access_token": self.given[-1], "expires_in": 3599, "scope": ALL_MAIL, "token_type": "Bearer"}
-        body |= {"refresh_token": REFRESH_TOKEN} if form["grant_type"] == "authorization_code" else {}
-        return 200, {}, json.dumps(body).encode()
+        return 200, {}, json.dumps(self._told(form)).encode()
+
+    def _told(self, form: dict[str, str]) -> dict[str, object]:
+        person, number = form.get("person", ""), len(self.given) + 1
+        user = person or (self.claims[-1]["sub"] if self.claims else USER)
+        self.given.append(self.mint(user) if self.mint else f"ya29.token-{number}")
+        body: dict[str, object] = {"access_token": self.given[-1], "expires_in": self.lasts, "token_type": "Bearer"}
+        self.consents.access_tokens[self.given[-1]] = user
+        body["scope"] = self.consents.scope if person else ALL_MAIL
+        if form["grant_type"] == "authorization_code":
+            body["refresh_token"] = self.consents.refresh_token(person) if person else REFRESH_TOKEN
+        return body
 
     def _assertion(self, form: dict[str, str]) -> tuple[int, str, str] | None:  # noqa: PLR0911  one line for each refusal
         text, _, signature = form["assertion"].rpartition(".")
@@ -133,14 +147,19 @@ class GoogleSite:
     def _refresh(self, form: dict[str, str]) -> tuple[int, str, str] | None:
         if (form["client_id"], form["client_secret"]) != (CLIENT, CLIENT_SECRET):
             return 401, "invalid_client", "Unauthorized"
-        if form["refresh_token"] != REFRESH_TOKEN:
+        form["person"] = self.consents.refresh_tokens.get(form["refresh_token"], "")
+        if form["refresh_token"].endswith("-of-a-person") and not form["person"]:
+            return 400, "invalid_grant", "Token has been expired or revoked."
+        if form["refresh_token"] != REFRESH_TOKEN and not form["person"]:
             return 400, "invalid_grant", "Bad Request"
         return None
 
     def _code(self, form: dict[str, str]) -> tuple[int, str, str] | None:
         if (form["client_id"], form["client_secret"]) != (CLIENT, CLIENT_SECRET):
             return 401, "invalid_client", "Unauthorized"
-        return None if (form["code"], form["redirect_uri"]) == (CODE, REDIRECT) else (400, "invalid_grant", "Bad Request")
+        form["person"] = self.consents.redeemed(form)
+        is_right = form["person"] or (form["code"], form["redirect_uri"]) == (CODE, REDIRECT)
+        return None if is_right else (400, "invalid_grant", "Bad Request")
 
 
 def _decoded(part: str) -> bytes:
@@ -157,7 +176,17 @@ def google(tmp_path: Path) -> Iterator[GoogleSite]:
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), strict_parsing=True)
-            status, headers, body = site.answer({name: value for name, (value,) in form.items()})
+            self.send(*site.answer({name: value for name, (value,) in form.items()}))
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            if parts.path == "/gmail/v1/users/me/profile":
+                self.send(*site.consents.profile(self.headers["Authorization"]))
+            else:
+                asked = parse_qs(parts.query, strict_parsing=True)
+                self.send(*site.consents.page({name: value for name, (value,) in asked.items()}))
+
+        def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
             for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)

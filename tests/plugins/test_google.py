@@ -18,12 +18,11 @@ from gatewayd import AuthError, ConfigError, Credential, Secret, TokenSource, Tr
 from gatewayd.registry.loading import load
 from gatewayd_google.credential import Google
 from gatewayd_google.options import GoogleOptions
+from tests.plugins.google_consents import ALL_MAIL, CLIENT
 from tests.plugins.google_site import (
     ACCOUNT,
     ACCOUNT_ID,
-    ALL_MAIL,
     AUDIENCE,
-    CLIENT,
     CLIENT_SECRET,
     REFRESH_TOKEN,
     USER,

@@ -10,7 +10,7 @@ from hypothesis import given as each
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from gatewayd import HIDDEN, AuthError, GatewaydError, HttpAnswer, TooLarge, TransientError
+from gatewayd import HIDDEN, AuthError, ConsentEnded, GatewaydError, HttpAnswer, TooLarge, TransientError
 from gatewayd_google.answers import TokenRequest, given
 from gatewayd_google.refusals import REFUSALS, Refusal, Way
 from tests.plugins.google_site import CLIENT_SECRET, REFRESH_TOKEN, USER, by_account, by_consent, google, pem
@@ -32,6 +32,8 @@ ASKED: dict[Way, TokenRequest] = {
         where="oauth2.googleapis.com:443", way="refresh token", user=USER, client="CLIENT", scope="SCOPE",
         secrets=(CLIENT_SECRET, REFRESH_TOKEN),
     ),
+    "consent": TokenRequest(where="oauth2.googleapis.com:443", way="consent", user=USER, client="CLIENT", scope="SCOPE", secrets=()),
+    "code": TokenRequest(where="oauth2.googleapis.com:443", way="code", user=USER, client="CLIENT", scope="SCOPE", secrets=()),
 }  # fmt: skip
 
 
@@ -65,16 +67,16 @@ def body_of(one: Refusal, code: str) -> tuple[int, object]:
     return 400, {"error": code, "error_description": words}
 
 
-@pytest.mark.parametrize("one", REFUSALS, ids=lambda one: f"{one.codes[0]} {one.way} {' '.join(one.words)}")
+@pytest.mark.parametrize("one", REFUSALS, ids=lambda one: f"{one.codes[0]} {'/'.join(one.ways)} {' '.join(one.words)}")
 def test_each_refusal_has_its_own_text_and_advice(one: Refusal) -> None:
-    for way in [one.way] if one.way else list(ASKED):
+    for way in one.ways or ASKED:
         for code in one.codes:
             status, body = body_of(one, code)
             error = error_of(status, body, way)
             names = {"user": USER, "account": ASKED[way].account, "client": ASKED[way].client, "scope": "SCOPE"}
             assert one.says.format(**names) in error.message
             assert error.advice == one.advice.format(**names)
-            assert type(error) is (TransientError if one.later else AuthError)
+            assert type(error) is (TransientError if one.later else ConsentEnded if one.ends else AuthError)
 
 
 def test_no_two_refusals_say_the_same() -> None:

@@ -7,7 +7,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests.docs import GOOGLE
-from tests.plugins.google_site import AUDIENCE, CLIENT, CLIENT_SECRET, REFRESH_TOKEN, USER, by_consent, google, secret
+from tests.plugins.google_consents import CLIENT
+from tests.plugins.google_site import AUDIENCE, CLIENT_SECRET, REFRESH_TOKEN, USER, by_consent, google, secret
 from tests.plugins.shown_config import HOME, shown_config
 from tests.world import blocks
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCKS = blocks(GOOGLE)
+USERS = "users: {irina: {name: Irina Mari, email: irina@example.com}, petra: {name: Petra Lind, email: petra@example.com}}\n"
 
 
 def test_its_files_are_a_sound_config(tmp_path: Path) -> None:
-    loaded = shown_config(GOOGLE, tmp_path, operator="users: {irina: {name: Irina Mari, email: irina@example.com}}\n")
-    assert loaded.accounts.keys() == {"sales", "sales-out", "irina"}
+    loaded = shown_config(GOOGLE, tmp_path, operator=USERS)
+    assert loaded.accounts.keys() == {"sales", "sales-out", "irina", "petra"}
     kinds = {name: dict(one.options)["credential"].kind for name, one in loaded.accounts.items()}
     assert set(kinds.values()) == {"google"}
 
@@ -41,8 +43,8 @@ def test_its_commands_give_a_refresh_token_that_serves(tmp_path: Path) -> None:
                 timeout=300,
             )
         made = {path.name: path for path in (tmp_path / "credentials").iterdir()}
-        assert made.keys() == {"google", "google-client", "google-irina"}
+        assert made.keys() == {"google", "google-client", "google-petra"}
         assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
-        assert made["google-irina"].read_text() == REFRESH_TOKEN
-        by_consent(site, refresh_token=secret(tmp_path, "again", made["google-irina"].read_text())).obtain(USER, "")
+        assert made["google-petra"].read_text() == REFRESH_TOKEN
+        by_consent(site, refresh_token=secret(tmp_path, "again", made["google-petra"].read_text())).obtain(USER, "")
     assert not (tmp_path / "project-0123456789ab.json").exists()
