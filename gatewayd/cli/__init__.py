@@ -22,6 +22,7 @@ from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
 from gatewayd.runtime import gc_tuning
+from gatewayd.runtime.prctl import forbid_dumps
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def _os_error(error: OSError) -> int:
 
 def main() -> NoReturn:
     """Run the command of ``sys.argv``. On SIGTERM or SIGHUP it still releases its leases and removes its spools."""
+    forbid_dumps()
     signal.signal(signal.SIGTERM, _terminated)
     # Closing a terminal ends the commands in it, unless they were started to outlive it (nohup(1)).
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

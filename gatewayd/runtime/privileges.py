@@ -12,6 +12,8 @@ import ctypes
 import os
 from typing import TYPE_CHECKING
 
+from gatewayd.runtime.prctl import forbid_dumps
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -60,3 +62,5 @@ def become_owner(folder: Path) -> None:
     libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), (_Sets * 2)(_Sets(kept, kept, kept)))
     # The worker processes need it, too, and a program only inherits ambient capabilities.
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
+    # What held until now is forgotten with the user.
+    forbid_dumps()

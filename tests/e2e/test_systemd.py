@@ -154,6 +154,9 @@ def test_P9_it_is_nobody_and_its_state_is_its_own(running: Machine) -> None:
     assert running.good("stat --format='%u %a' /var/lib/gatewayd/").split() == [uid, "700"]
     assert running.good(f"find /var/lib/gatewayd/ ! -uid {uid} -o -perm /077") == ""
     assert running.good("find /etc/gatewayd ! -uid 0") == ""
+    assert running.show("LimitCORE") == "0"
+    # Files of a process that can't be dumped belong to root (proc_pid(5)).
+    assert running.good(f"stat --format=%u /proc/{running.show('MainPID')}/environ").strip() == "0"
 
 
 def test_it_imports_with_the_secret_that_systemd_gave_it(running: Machine, dovecot: Dovecot) -> None:

@@ -88,6 +88,7 @@ _ENDING = sum(1 << (one - 1) for one in (signal.SIGKILL, signal.SIGSTOP, signal.
 def _parent() -> object:
     """Return the fork server's process id, and whether it is stopped or is about to be stopped or ended (proc(5), status)."""
     number = os.getppid()
+    # A unit with ProtectProc= does not show it.
     with suppress(OSError):
         status = Path(f"/proc/{number}/status")
         # On a busy machine a signal stays pending for a while. So look for pending signals first, then at the state.

@@ -15,6 +15,7 @@ import sys
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ class Child:
         self._status = status
         self._over = False
         self._let_go_of = False
-        self._born = _born(pid)
+        self._life = _life(pid)
 
     def ended(self, seconds: float = 0.0) -> bool:
         """Wait up to so many seconds for its end; return whether it has ended."""
@@ -103,7 +104,7 @@ class Child:
     def kill(self) -> None:
         """Kill it with the processes that it forked. May be called from any thread; never raises."""
         # The process id may belong to another process by now.
-        if self._let_go_of or (self._over and self.code is None and _born(self.pid) != self._born):
+        if self._let_go_of or (self._over and self.code is None and _is_over(self._life)):
             return
         kill_group(self.pid)
 
@@ -113,6 +114,8 @@ class Child:
         self.kill()
         self._let_go_of = True
         self._status.close()
+        if self._life is not None:
+            self._life.close()
 
 
 class _Server:
@@ -175,11 +178,23 @@ class _Server:
         return None
 
 
-def _born(pid: int) -> str:
-    """Return the start time of a process (proc(5), stat), which differs from that of a later one with its id; empty if it ended."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return ""
+def _life(pid: int) -> FileIO | None:
+    """Return a file that becomes readable when a process ends (pidfd_open(2)); None if it has ended, or the kernel has none.
+
+    Its start time in /proc would tell as much, but a unit with ProtectProc= shows no process that can't be dumped.
+    """
+    try:
+        return FileIO(os.pidfd_open(pid))
+    except OSError:
+        return None
+
+
+def _is_over(life: FileIO | None) -> bool:
+    try:
+        return life is None or _readable(life, 0.0)
+    except ValueError:
+        # Another thread has closed it.
+        return True
 
 
 def signal_name(number: int) -> str:
@@ -190,7 +205,7 @@ def signal_name(number: int) -> str:
         return "unknown"
 
 
-def _readable(connection: socket.socket, seconds: float) -> bool:
+def _readable(connection: socket.socket | FileIO, seconds: float) -> bool:
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(seconds * 1000))

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.runtime import gc_tuning
 from gatewayd.runtime.forkserver.children import kill_group
+from gatewayd.runtime.prctl import forbid_dumps, set_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,6 +175,8 @@ def _refuse(files: Sequence[int], number: int) -> None:
 
 def main(control: int, programs: Sequence[str]) -> None:
     """Serve until the control connection is closed; in a child, run its program. ``programs`` are imported before any fork."""
+    # What it forks is never dumped either.
+    forbid_dumps()
     for program in programs:
         import_module(program)
     with socket.socket(fileno=control) as connection:
@@ -182,9 +184,7 @@ def main(control: int, programs: Sequence[str]) -> None:
     if child is None:
         return
     request, files = child
-    # The name in ps(1) and top(1), which show 15 characters (proc_pid_comm(5)).
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(f"gatewayd.{request.program.removesuffix('.program').rpartition('.')[2]}")
+    set_name(f"gatewayd.{request.program.removesuffix('.program').rpartition('.')[2]}")
     sys.argv = [request.program, *map(str, files), *request.arguments]
     import_module(request.program).main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):

@@ -236,6 +236,11 @@ def test_whatever_it_is_made_to_hold_the_machine_keeps_memory(text: str) -> None
     assert re.findall(r"^MemoryMax=(.*)$", text, re.MULTILINE) == ["50%"]
 
 
+@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
+def test_P9_no_core_is_written(text: str) -> None:
+    assert re.findall(r"^LimitCORE=(.*)$", text, re.MULTILINE) == ["0"]
+
+
 def _settings(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
