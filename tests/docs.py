@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
+from gatewayd.api import consent, credential, delivery, directory, events, forwarder, hookspecs, roles, session, store
 from gatewayd.api.login_refusals import LOGIN_REFUSALS
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
@@ -84,6 +84,10 @@ def _hooks() -> Iterator[str]:
     yield from _role(forwarder.Courier)
     for value in (forwarder.Parcel, forwarder.Receipt, delivery.Recipient):
         yield from _value(value)
+    yield from _role(credential.Credential)
+    yield from _role(consent.Consent)
+    for given in (credential.Token, consent.ConsentRequest, consent.Grant, consent.DeviceCode):
+        yield from _value(given)
     yield from ("## The store", "", inspect.getdoc(store) or "", "")
     yield from _role(store.Store)
     for group in store.Store.__bases__[1:]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gatewayd.desk import Desk
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["App", "guarded"]
+__all__ = ["App"]
 
 #: If a plugin's import takes longer than these seconds, the person is told.
 _PATIENCE = 1.5
@@ -215,14 +215,14 @@ class App:
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
         """Open a session outside a visit. Any exception of its transport but the five errors becomes a PluginError."""
-        with guarded("transport", account), closing(open_session(self.transport(account))) as session:
+        with _guarded("transport", account), closing(open_session(self.transport(account))) as session:
             yield session
 
     @contextmanager
     def courier(self, account: AccountConfig) -> Iterator[Courier]:
         """Log in to an account that sends. Any exception of its forwarder but the five errors becomes a PluginError."""
         forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
-        with guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
+        with _guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
             yield courier
 
     def viewers(self, asker: Asker) -> list[Viewer]:
@@ -282,8 +282,7 @@ class App:
 
 
 @contextmanager
-def guarded(role: str, account: AccountConfig) -> Iterator[None]:
-    """Turn any exception of an account's plugin but the five errors into a PluginError."""
+def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
     try:
         yield
     except GatewaydError:

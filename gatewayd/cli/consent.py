@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +13,12 @@ from gatewayd import config
 from gatewayd.api.consent import DeviceCode
 from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.cli.app import guarded
 from gatewayd.errors import PermanentError
 from gatewayd.sealing.asking import REDIRECT, code_of, new_request
+from gatewayd.sealing.consents import asked
 
 if TYPE_CHECKING:
-    from gatewayd.api.consent import Consent, ConsentRequest, Grant
+    from gatewayd.api.consent import ConsentRequest, Grant
     from gatewayd.api.token_source import TokenUse
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
@@ -41,18 +42,16 @@ def connect(app: App, name: str, *, device_code: bool) -> None:
     answers. That address is pasted here. Only a consent for the account's own mailbox is kept, sealed, in the store.
     """
     account = app.account(name)
-    use, consent = _use(account)
+    use = _use(account)
     # Before anybody is asked: what they consent to can be kept.
     app.consents.prove(app.store)
     request = new_request(use)
-    with guarded("credential", account):
-        grant = _by_code(consent, request) if device_code else _by_link(consent, request)
-        app.consents.keep(use, grant)
+    app.consents.keep(use, _by_code(use, request) if device_code else _by_link(use, request))
     output.note(f"Account {name} is connected: {use.user} has consented.")
     if app.daemons() and account.imports is not None:
         # It may be paused for want of this.
         app.store.ask(name, Task())
-    elif account.sends is not None:
+    if account.sends is not None:
         output.note("What waits to be sent goes out within an hour; `gatewayd outbox deliver` sends it now.")
 
 
@@ -64,43 +63,49 @@ def disconnect(app: App, name: str) -> None:
 
     A token that a daemon has stays valid for about an hour. The authority still has the consent: there the person can revoke it.
     """
-    use, _ = _use(app.account(name))
+    use = _use(app.account(name))
     was = app.has_store() and app.consents.forget(use)
     output.note(f"The consent of {use.user} is forgotten." if was else f"There is no consent of {use.user}.")
 
 
-def _use(account: AccountConfig) -> tuple[TokenUse, Consent]:
+def _use(account: AccountConfig) -> TokenUse:
     use = config.token_use(account.options)
     if use is None or use.source.consent is None:
         raise PermanentError(
             f"account {account.name} opens its mailbox without anybody's consent",
             advice="Its credential would need `consent: true`; see docs/modern-authentication.md.",
         )
-    return use, use.source.consent
+    return use
 
 
-def _by_link(consent: Consent, request: ConsentRequest) -> Grant:
+def _by_link(use: TokenUse, request: ConsentRequest) -> Grant:
     output.say(f"Open this address in a browser, log in as {request.user}, and consent:")
-    output.say(f"\n{consent.link(request)}\n")
+    output.say("")
+    output.say(asked(use, lambda consent: consent.link(request)))
+    output.say("")
     output.say(f"The browser ends at {REDIRECT}, with an error, since nothing answers there. Copy the whole address from it.")
+    code = _pasted(use, request)
+    return asked(use, lambda consent: consent.redeem(request, code))
+
+
+def _pasted(use: TokenUse, request: ConsentRequest) -> str:
+    """Return the code of the address that the person pastes."""
     # A terminal alone cuts lines after 4,095 characters.
     with suppress(ImportError):
         import readline  # noqa: F401, PLC0415  what is imported changes ``input``, by which click reads
     for left in reversed(range(_TRIES)):
         pasted: str = click.prompt("Paste it here")
         try:
-            code = code_of(pasted, request, consent)
+            return asked(use, partial(code_of, pasted, request))
         except PermanentError as error:
             if not left:
                 raise
             output.note(error.sentences)
-        else:
-            return consent.redeem(request, code)
     raise AssertionError
 
 
-def _by_code(consent: Consent, request: ConsentRequest) -> Grant:
-    code = consent.device(request)
+def _by_code(use: TokenUse, request: ConsentRequest) -> Grant:
+    code = asked(use, lambda consent: consent.device(request))
     if code is None:
         raise PermanentError(
             "the credential allows no device code", advice="Leave --device-code out, or see docs/modern-authentication.md."
@@ -109,8 +114,12 @@ def _by_code(consent: Consent, request: ConsentRequest) -> Grant:
     until = time.monotonic() + min(code.lasts, _LONGEST)
     while time.monotonic() < until:
         time.sleep(max(code.interval, _LEAST_INTERVAL))
-        found = consent.poll(code)
+        found = _polled(use, code)
         if not isinstance(found, DeviceCode):
             return found
         code = found
     raise PermanentError("nobody consented while the code was valid", advice="Run the command again for another code.")
+
+
+def _polled(use: TokenUse, code: DeviceCode) -> Grant | DeviceCode:
+    return asked(use, lambda consent: consent.poll(code))

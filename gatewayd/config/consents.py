@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.api.token_source import TokenUse
 from gatewayd.config.key_files import kept_key, long_enough
-from gatewayd.errors import AuthError, ConfigError
+from gatewayd.errors import AuthError, ConfigError, GatewaydError
 from gatewayd.sealing.consents import KeptConsents, about_consent
 from gatewayd.sealing.keys import SealingKey, SealingKeys, name_of
 
@@ -38,7 +39,11 @@ def consents_of(config: Config, store: Callable[[], Store | None]) -> KeptConsen
     """
     uses = {name: use for name, one in config.accounts.items() if (use := token_use(one.options)) and use.source.consent}
     # Of several accounts with one mailbox, the first stands for all: they have one consent.
-    accounts = {name_of(about_consent(use)): name for name, use in reversed(uses.items())}
+    accounts = {}
+    for name, use in reversed(uses.items()):
+        # A plugin at fault is told where its token is needed.
+        with suppress(GatewaydError):
+            accounts[name_of(about_consent(use))] = name
     found = KeptConsents(store, lambda opened: load_sealing_keys(config, opened), accounts)
     for use in uses.values():
         use.source.keep_consents(found)

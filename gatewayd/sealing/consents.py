@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.api.consent import ConsentEnded
-from gatewayd.errors import AuthError, PermanentError, TransientError
+from gatewayd.api.consent import ConsentEnded, Grant
+from gatewayd.api.credential import Token
+from gatewayd.errors import AuthError, GatewaydError, PermanentError, PluginError, TransientError, without_text
 from gatewayd.sealing.keys import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gatewayd.api.consent import Consent, Grant
-    from gatewayd.api.credential import Token
+    from gatewayd.api.consent import Consent
     from gatewayd.api.store import Store
     from gatewayd.api.store.sealed_secrets import SealedSecret
     from gatewayd.api.token_source import TokenUse
     from gatewayd.sealing.keys import About, SealingKeys
 
-__all__ = ["KeptConsents", "about_consent"]
+__all__ = ["KeptConsents", "about_consent", "asked"]
+
+_Answer = TypeVar("_Answer")
 
 #: How often a token is asked for anew because another process was quicker to write the next refresh token.
 _TRIES = 5
@@ -29,8 +31,22 @@ _PATIENCE, _LOOK = 3.0, 0.1
 
 def about_consent(use: TokenUse) -> About:
     """Return what a person's refresh token is about: the client that has the consent, and the mailbox."""
-    client = {f"client {name}": value for name, value in _consent(use).identity.items()}
+    identity = asked(use, lambda consent: dict(consent.identity))
+    client = {f"client {name}": value for name, value in identity.items()}
     return {"what": "refresh token", "credential": use.source.kind, "user": use.user.casefold()} | client
+
+
+def asked(use: TokenUse, question: Callable[[Consent], _Answer]) -> _Answer:
+    """Return what the credential's consent answers. Whatever it raises but the five errors is the plugin's own fault."""
+    if use.source.consent is None:
+        raise PermanentError(f"the credential {use.source.kind} of {use.user} needs nobody's consent")
+    try:
+        return question(use.source.consent)
+    except GatewaydError:
+        raise
+    except Exception as error:  # noqa: BLE001  a plugin may raise anything, and its text may quote a token
+        wrong = without_text(error)
+    raise _at_fault(use, wrong)
 
 
 class KeptConsents:
@@ -69,7 +85,7 @@ class KeptConsents:
             # The authority may take the old one no more once it has given a new one.
             store.prove_writable()
             try:
-                grant = _consent(use).refresh(use.user, use.resource, refresh_token)
+                grant = _refreshed(use, refresh_token)
             except ConsentEnded as error:
                 if self._moves_on(store, name, sealed):
                     continue
@@ -93,7 +109,7 @@ class KeptConsents:
 
     def keep(self, use: TokenUse, grant: Grant) -> None:
         """Keep a new consent in place of the one before. Raises PermanentError if it is for another mailbox than the account's."""
-        names = _consent(use).names(grant)
+        names = asked(use, lambda consent: list(consent.names(grant)))
         about = about_consent(use)
         name = name_of(about)
         if use.user.casefold() not in {one.casefold() for one in names}:
@@ -152,8 +168,12 @@ class KeptConsents:
         return f"Run `gatewayd account connect {self._accounts.get(name, 'NAME')}`."
 
 
-def _consent(use: TokenUse) -> Consent:
-    found = use.source.consent
-    if found is None:
-        raise PermanentError(f"the credential {use.source.kind} of {use.user} needs nobody's consent")
-    return found
+def _refreshed(use: TokenUse, refresh_token: str) -> Grant:
+    found: object = asked(use, lambda consent: consent.refresh(use.user, use.resource, refresh_token))
+    if isinstance(found, Grant) and isinstance(found.token, Token) and isinstance(found.refresh_token, str):
+        return found
+    raise _at_fault(use, f"expected a Grant, got {type(found).__name__}")
+
+
+def _at_fault(use: TokenUse, wrong: str) -> PluginError:
+    return PluginError(f"the credential {use.source.kind} is at fault with consents: {wrong}", advice="Mend the plugin.")

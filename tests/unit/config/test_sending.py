@@ -159,6 +159,10 @@ def test_a_signing_key_is_read_when_it_is_used_and_waits_for_a_restart(
     assert (old.signing_key, new.signing_key) == (None, Secret("env", "SIGN"))
     assert config.changes(old, new) == config.Changes(restart=("signing_key",))
     assert config.kept(old, new).signing_key is None
+    # What seals is read for each token.
+    sealed = load({"gatewayd.yaml": MAIN + "sealing_key: !env SEAL\n"})
+    assert config.changes(old, sealed) == config.Changes()
+    assert config.kept(old, sealed).sealing_key == Secret("env", "SEAL")
     monkeypatch.delenv("SIGN", raising=False)
     missing = "gatewayd.yaml:3:14: the secret !env SIGN is missing or empty. Set the environment variable SIGN."
     assert [str(fault) for fault in config.outside_faults(new)] == [missing]

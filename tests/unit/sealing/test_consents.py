@@ -17,6 +17,7 @@ from gatewayd import (
     Folders,
     GatewaydError,
     PermanentError,
+    PluginError,
     SealedSecret,
     Token,
     TokenSource,
@@ -369,6 +370,34 @@ def test_no_refresh_token_is_used_while_its_successor_could_not_be_written(
     finally:
         full.close()
     assert found.renewed(use)
+
+
+# --- plugins at fault -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [KeyError("refresh-of-irina"), "refresh-of-irina", Grant("access-of-irina", "x")])  # type: ignore[arg-type]  # that is what is tested
+def test_P9_a_fault_of_the_plugin_is_told_as_its_own_and_quotes_nothing(
+    authority: PaperConsent, store: Sql, tmp_path: Path, wrong: object
+) -> None:
+    class Odd(PaperConsent):
+        def refresh(self, *_: str) -> Grant:
+            if isinstance(wrong, Exception):
+                raise wrong
+            return wrong  # type: ignore[return-value]  # that is what is tested
+
+    class OddCredential(PaperCredential):
+        def consent(self) -> PaperConsent:
+            return Odd(self.options)
+
+    use = TokenUse(TokenSource(OddCredential(options(tmp_path))), USER, "paper")
+    found = connected(authority, store, use)
+    before = authority.valid
+    with pytest.raises(
+        PluginError, match=r"the credential paper is at fault with consents: (KeyError in|expected a Grant, got)"
+    ) as raised:
+        found.renewed(use)
+    assert "irina" not in raised.value.sentences
+    assert authority.valid == before
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------
