@@ -16,6 +16,7 @@ from gatewayd.config.models.fields import NAME, yaml_keys
 from gatewayd.config.values import AccountConfig
 from gatewayd.errors import enumerated
 from gatewayd.message.values import Address
+from gatewayd.runtime.times_of_day import TimesOfDay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +32,9 @@ __all__ = ["account"]
 
 
 def account(
-    checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig], credentials: SharedCredentials
+    checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig], credentials: SharedCredentials, *, time_zone: str
 ) -> AccountConfig | None:
-    """Return the account of one file, None if it has faults; these are in ``checker``."""
+    """Return the account of one file, None if it has faults: these are in ``checker``. ``time_zone``: that of ``gatewayd.yaml``."""
     name = PurePath(checker.document.file).stem
     transport, forwarder = _offered(checker, registry)
     offered = transport or forwarder
@@ -50,7 +51,6 @@ def account(
     if told is None:
         return None
     owner, _, user = (found.user or "").partition("/")
-    limits = [None if found.connections == "unlimited" else found.connections, transport.max_sessions if transport else None]
     return AccountConfig(
         name=name,
         kind=found.kind,
@@ -62,8 +62,9 @@ def account(
         mailbox=told[0],
         group=told[1],
         second=found.second,
-        connections=min((limit for limit in limits if limit is not None), default=None),
+        connections=_connections(found, transport),
         imports=found.imports,
+        at=TimesOfDay(found.imports.at, found.time_zone or time_zone) if found.imports and found.imports.at else None,
         sends=found.sends,
         modes=forwarder.modes if forwarder else (),
         sends_lines={key: checker.document.where(("send", key)) for key in yaml_keys(SendConfig)} if found.sends else {},
@@ -75,6 +76,12 @@ def _told(transport: type[Transport], options: Plugin.Options, name: str) -> tup
     """Return what a transport tells of an account: its mailbox and its group."""
     built = transport(options, account=name)
     return built.mailbox(), built.group()
+
+
+def _connections(found: AccountFile, transport: type[Transport] | None) -> int | None:
+    """Return how many sessions may be open at once; None: as many as the server bears."""
+    limits = [None if found.connections == "unlimited" else found.connections, transport.max_sessions if transport else None]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _offered(checker: Checker, registry: Registry) -> tuple[type[Transport] | None, type[Forwarder] | None]:

@@ -107,7 +107,8 @@ class FolderReading:
         return {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("operators")}
 
     def _accounts(self, operators: Mapping[str, OperatorConfig]) -> dict[str, AccountConfig]:
-        check = partial(account, registry=self._registry, operators=operators, credentials=self._credentials)
+        zone = self._main.found.time_zone if self._main.found else "UTC"
+        check = partial(account, registry=self._registry, operators=operators, credentials=self._credentials, time_zone=zone)
         previous = partial(self._fallbacks.account, registry=self._registry, operators=operators)
         found = {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("accounts")}
         return {name: one for name, one in found.items() if one}

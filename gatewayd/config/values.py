@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import Fault
     from gatewayd.message.values import Address
     from gatewayd.registry.loading import Registry
+    from gatewayd.runtime.times_of_day import TimesOfDay
 
 __all__ = ["AccountConfig", "Config", "OperatorConfig", "SecretUse", "TargetConfig"]
 
@@ -101,6 +102,8 @@ class AccountConfig:
     connections: int | None = 2
     #: None: nothing is imported.
     imports: ImportConfig | None = None
+    #: The times of day at which it is visited; None: ever again, ``imports.every`` so often.
+    at: TimesOfDay | None = None
     #: None: nothing is sent.
     sends: SendConfig | None = None
     #: The modes of mail that its forwarder can send.

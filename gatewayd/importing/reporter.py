@@ -38,6 +38,11 @@ class Reporter:
         """Say what a person should know and stopped nothing."""
         self.report = replace(self.report, notes=(*self.report.notes, text))
 
+    def full(self, text: str) -> None:
+        """Say which limit cut the visit short, or the listing of a folder: the next visit goes on."""
+        self.note(text)
+        self.report = replace(self.report, unfinished=True)
+
     def fail(self, error: GatewaydError) -> None:
         """Say what ended the visit, unless another error was said before."""
         if self.report.error is None:

@@ -58,6 +58,8 @@ class VisitReport:
     compared: bool = False
     #: It ended early because other accounts waited for its room: the next visit goes on.
     gave_way: bool = False
+    #: A limit cut it short, or the listing of a folder: the next visit goes on.
+    unfinished: bool = False
     #: What ended the visit early; what was filed by then is filed.
     error: GatewaydError | None = None
     #: The session, still open; None where it was not to be kept, or can't go on.

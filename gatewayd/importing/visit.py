@@ -137,7 +137,7 @@ class _Visit:
         except VisitStopped:
             pass
         except VisitFull as full:
-            reporter.note(str(full))
+            reporter.full(str(full))
         except GatewaydError as error:
             reporter.fail(error)
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
@@ -186,7 +186,7 @@ class _Visit:
                     taken = f"the full listing had {missed} keys that the ledger lacked; they are taken now"
                     self._reporter.note(f"{folder}: {taken}")
         except ListingFull as full:
-            self._reporter.note(f"{folder}: {full}")
+            self._reporter.full(f"{folder}: {full}")
             self._left.add(folder)
             return False
         proof = sync.proof

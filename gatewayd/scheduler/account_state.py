@@ -15,7 +15,7 @@ from gatewayd.api.health import AccountHealth
 from gatewayd.errors import AuthError, ConfigError, TransientError, joined
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.due_times import full_visit_every
+from gatewayd.runtime.due_times import full_visit_every, spread
 
 if TYPE_CHECKING:
     from gatewayd.api.health import Answer, Condition, Request
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.importing.daily_quota import DailyQuota
     from gatewayd.importing.values import VisitReport
+    from gatewayd.runtime.times_of_day import TimesOfDay
     from gatewayd.scheduler.values import Dependencies
     from gatewayd.scheduler.visit_runner import RunningVisit
 
@@ -34,6 +35,9 @@ __all__ = ["AccountState", "WatchedSession"]
 _SOON = 2.0
 #: The problems of a visit are not logged again within so many seconds if the visit before had the same.
 _REPORTED_FOR = 3600.0
+#: A visit at a time of day begins so many seconds after it: clocks that differ by less must not let it begin before, or it would
+#: be due once more.
+_AFTER = 0.5
 #: So many announcements in a row that bring no mail are followed at once; then after so many seconds, twice as many each time.
 _EMPTY, _FIRST_PAUSE = 5, 0.25
 
@@ -125,7 +129,7 @@ class AccountState:
     def visited(self, report: VisitReport, *, deps: Dependencies) -> float:
         """Take in the report of a visit; return in how many seconds the next visit is due."""
         if report.tally.filed:
-            self.mail_at = datetime.now(UTC)
+            self.mail_at = deps.clock()
         now = time.monotonic()
         if report.later:
             self.later_at = max(self.later_at, now + report.later)
@@ -135,7 +139,7 @@ class AccountState:
         if self.failures:
             journal.account_healed(self.name, failures=self.failures)
         self.failures = self.refusals = 0
-        now_utc = datetime.now(UTC)
+        now_utc = deps.clock()
         self.doubtful = bool(report.unproven)
         if not self.doubtful:
             self.checked_at = now_utc
@@ -146,9 +150,23 @@ class AccountState:
         folders = len(self.config.imports.folders) if self.config.imports else 0
         if self.gave_way:
             return 0.0
+        if self.config.at is not None:
+            return _wait_for(self.config.at, deps, soon=self.every if report.unfinished else self.later_at - now)
         # No server announces a deferred key that is due again: the account is polled for it.
         announced = self.watched is not None and now > self.later_at + self.every
         return full_visit_every(self.every, watched=announced, folders=folders)
+
+    def first_wait(self, accounts: int, deps: Dependencies, *, jitter: float, failing: bool = False) -> float:
+        """Return in how many seconds an account is due that was just taken, with ``accounts`` in all; ``jitter`` is from 0 to 1.
+
+        One with times of day waits for the next, unless one has passed since its last visit.
+
+        :param failing: its last visit failed.
+        """
+        at, last = self.config.at, self.checked_at
+        if at is None or failing or last is None or at.after(last) <= deps.clock():
+            return spread(accounts, self.every, jitter=jitter)
+        return _wait_for(at, deps)
 
     def _failed(self, error: GatewaydError, deps: Dependencies) -> float:
         self.failures += 1
@@ -163,6 +181,9 @@ class AccountState:
             wait = deps.backoff.wait(self.failures, jitter=jitter, retry_after=error.retry_after)
         else:
             wait = deps.backoff.rarely(jitter=jitter)
+        if self.config.at is not None and not self.refusals and not (isinstance(error, TransientError) and error.retry_after):
+            # What a server or a mailbox's safety asks for counts more than a time of day.
+            wait = _wait_for(self.config.at, deps, soon=wait)
         if self.condition == "paused":
             journal.account_paused(self.name, error, retry_in=wait)
         else:
@@ -203,15 +224,15 @@ class AccountState:
         pause = Backoff(first=_FIRST_PAUSE, longest=self.every, spread=0.0).wait(self.empty - _EMPTY + 1, jitter=0.0)
         return max(0.0, self.ended_at + pause - now)
 
-    def health(self, instance: str, now: float) -> AccountHealth:
+    def health(self, deps: Dependencies, now: float) -> AccountHealth:
         """Return its health for the store; ``now`` is the time on the loop's clock."""
 
         def at(when: float | None) -> datetime | None:
-            return None if when is None else datetime.now(UTC) + timedelta(seconds=when - now)
+            return None if when is None else deps.clock() + timedelta(seconds=when - now)
 
         return AccountHealth(
             account=self.name,
-            holder=instance,
+            holder=deps.instance.name,
             condition=self.shown,
             checked_at=self.checked_at,
             mail_at=self.mail_at,
@@ -222,3 +243,10 @@ class AccountState:
             error=self.error,
             advice=self.advice,
         )
+
+
+def _wait_for(at: TimesOfDay, deps: Dependencies, *, soon: float = 0.0) -> float:
+    """Return in how many seconds the next of these times of day comes, or ``soon`` if that is earlier, and yet to come."""
+    now = deps.clock()
+    wait = (at.after(now) - now).total_seconds() + _AFTER
+    return min(wait, soon) if soon > 0 else wait

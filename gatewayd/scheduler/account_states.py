@@ -30,6 +30,8 @@ __all__ = ["AccountStates"]
 
 #: How long the visit of an account that changed may go on, in seconds, before its session is aborted.
 _GRACE = 30.0
+#: A clock that has moved by less, in seconds, was not set.
+_MOVED = 0.25
 
 
 class AccountStates:
@@ -48,6 +50,8 @@ class AccountStates:
         self._specs: Mapping[str, OperatorSpec] = {}
         self._router: Router | None = None
         self._states: dict[str, AccountState] = {}
+        #: What the time is at 0 on the loop's clock, in seconds, as it was last seen.
+        self._epoch: float | None = None
         #: The health of accounts that nobody visits: they only send, are disabled, or their file is faulty.
         self._idle: dict[str, AccountHealth] = {}
         #: No visit may begin: the store has been away for so long that leases may end; or this daemon is ending.
@@ -77,6 +81,7 @@ class AccountStates:
 
     def work(self, now: float) -> None:
         """Start the visits that are due, as far as there is room."""
+        self._follow_clock(now)
         for name, at in self._due.pop(now):
             state = self._states[name]
             self._pool.offer_visit(state, at=at, limit=self._group_limit(state) if state.config.group else None)
@@ -84,6 +89,17 @@ class AccountStates:
         for state in filter(None, map(self.get, self._pool.kept_waiting())):
             if state.kept_waiting(now):
                 self._request_inbox.changed(state)
+
+    def _follow_clock(self, now: float) -> None:
+        """Keep times of day right where the clock was set, or the machine slept: the loop's clock knows of neither."""
+        epoch = self._deps.clock().timestamp() - now
+        moved = 0.0 if self._epoch is None else epoch - self._epoch
+        if self._epoch is not None and abs(moved) < _MOVED:
+            return
+        self._epoch = epoch
+        for state in self._states.values() if moved else ():
+            if state.config.at is not None and state.due is not None and not state.failures:
+                self.put(state, max(0.0, state.due - moved - now))
 
     def _group_limit(self, state: AccountState) -> Callable[[], int | None] | None:
         """Return what says how many of the account's group may be visited at once; None if its transport can't be had."""

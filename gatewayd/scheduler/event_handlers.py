@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.importing.values import VisitReport
 from gatewayd.runtime import journal
-from gatewayd.runtime.due_times import compare_in, spread
+from gatewayd.runtime.due_times import compare_in
 from gatewayd.runtime.traces import where
 from gatewayd.scheduler.visit_runner import VisitOutcome
 
@@ -144,7 +143,7 @@ class EventHandlers:
         state.empty = state.empty + 1 if run.on_news and not done.report.listed else 0
         wait = state.visited(done.report, deps=self._deps)
         if run.task.compare and done.report.error is None:
-            state.compare_at = now + compare_in(state.compared_at, datetime.now(UTC), jitter=random.random())  # noqa: S311  a wait is no secret
+            state.compare_at = now + compare_in(state.compared_at, self._deps.clock(), jitter=random.random())  # noqa: S311  a wait is no secret
         state.overdue = now >= state.compare_at
         if run.requests:
             self._request_inbox.answer(run.requests, answer, seconds=seconds)
@@ -197,7 +196,8 @@ class EventHandlers:
                 self._states.suspended = False
                 held = [state for state, _ in self._states.held() if state.run is None]
                 for state in held:
-                    self._states.put(state, spread(len(held), state.every, jitter=random.random()))  # noqa: S311  a wait is no secret
+                    jitter = random.random()  # noqa: S311  a wait is no secret
+                    self._states.put(state, state.first_wait(len(held), self._deps, jitter=jitter, failing=state.failures > 0))
         for lease in done.taken:
             self._take(lease, done)
         if done.share is not None:
@@ -225,11 +225,13 @@ class EventHandlers:
             self._leases.give(lease)
             return
         state.lease, state.leaving, state.condition = lease, False, "new"
-        state.remember(done.healths.get(state.name))
+        told = done.healths.get(state.name)
+        state.remember(told)
         jitter = random.random()  # noqa: S311  a wait is no secret
-        state.compare_at = time.monotonic() + compare_in(state.compared_at, datetime.now(UTC), jitter=jitter)
+        state.compare_at = time.monotonic() + compare_in(state.compared_at, self._deps.clock(), jitter=jitter)
         if state.run is None:
-            self._states.put(state, spread(len(done.taken), state.every, jitter=jitter))
+            failing = told is not None and told.failures > 0
+            self._states.put(state, state.first_wait(len(done.taken), self._deps, jitter=jitter, failing=failing))
         self._request_inbox.changed(state)
         journal.account_taken(state.name, epoch=lease.epoch)
 

@@ -106,7 +106,7 @@ class RequestInbox:
         now = time.monotonic()
         # A copy, since entries are put back if the store fails.
         changed = [state for state, _ in list(self._changed.values()) if _ours(state)]
-        healths = [(state, state.health(self._deps.instance.name, now)) for state in changed]
+        healths = [(state, state.health(self._deps, now)) for state in changed]
         last = self._thread.submit(self._tell, healths) if healths else None
         self._thread.shutdown(wait=False)
         # Answers may wait, too.
@@ -126,7 +126,7 @@ class RequestInbox:
                 continue
             del self._changed[name]
             self._told[name] = essence
-            health = state.health(self._deps.instance.name, now)
+            health = state.health(self._deps, now)
             due.append((state, health))
             if before is None or (before[0], before[2]) != (health.condition, health.error):
                 self._deps.events.account_changed(health, before[0] if before else "new")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
@@ -45,6 +46,10 @@ class Timings:
     first: float = 10.0
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """The parts that the supervisor works with."""
@@ -57,6 +62,8 @@ class Dependencies:
     daemon: Callable[[int], DaemonHealth]
     events: Events = field(default_factory=Events)
     timings: Timings = field(default_factory=Timings)
+    #: Returns what time it is.
+    clock: Callable[[], datetime] = _now
 
     @property
     def backoff(self) -> Backoff:

@@ -179,7 +179,8 @@ class VisitRunner:
     def _watch(self, run: RunningVisit, slot: VisitSlot, session: Session) -> WatchedSession | None:
         """Let the server announce mail from now on; None if it can't, or if the visit was told to end."""
         imports = run.config.imports
-        if run.stop or imports is None:
+        # Between its times of day nothing is fetched of an account.
+        if run.stop or imports is None or run.config.at is not None:
             return None
         watch = _in_thread(run, slot, lambda: session.watch(imports.folders[0]))
         if watch is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import AccountHealth, Store
+    from gatewayd.runtime.times_of_day import TimesOfDay
 
 #: Back-off in tests begins with this many seconds.
 FIRST = 0.2
@@ -60,6 +62,8 @@ class House:
         self.servers: dict[str, FakeTransport] = {}
         self.accounts: dict[str, AccountConfig] = {}
         self.specs = {"acme": spec()}
+        #: By which its daemons go, from when they begin on.
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.store = self.another_store()
 
     def another_store(self) -> Sql:
@@ -75,6 +79,7 @@ class House:
         host: str = "",
         group: str = "",
         every: float = 60.0,
+        at: TimesOfDay | None = None,
         timeout: float = 5.0,
         kind: type[FakeTransport] = FakeTransport,
         **server: object,
@@ -87,6 +92,7 @@ class House:
             options=Site(host=host, timeout=timeout),
             imports=ImportConfig.model_construct(folders=tuple(found.folders), every=every),
         )
+        self.accounts[name] = replace(self.accounts[name], at=at)
         return found
 
     def change(self, name: str, *, options: Site | None = None, imports: ImportConfig | None = None, text: str = "") -> None:
@@ -101,6 +107,7 @@ class House:
             options=options or cast("AccountConfig", before).options,
             group=self.servers[name].in_group,
             imports=imports or cast("AccountConfig", before).imports,
+            at=before.at if before else None,
         )
 
     def config(self) -> Config:
@@ -142,7 +149,8 @@ class House:
     def deps(self, *, store: Store | None = None, timings: Timings | None = None, events: Events | None = None) -> Dependencies:
         """What a supervisor works with, whose owner lives as long as the house."""
         owner = self._stack.enter_context(Instance(self.folder))
-        return dependencies_of(owner, store or self.store, LimitsConfig(), timings or Timings(), events or Events())
+        deps = dependencies_of(owner, store or self.store, LimitsConfig(), timings or Timings(), events or Events())
+        return replace(deps, clock=self.clock)
 
     def supervisor(self, *, timings: Timings | None = None, events: Events | None = None) -> Supervisor:
         """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
@@ -194,7 +202,8 @@ class Daemon:
         self._house = house
         self._stack = ExitStack()
         self.owner = self._stack.enter_context(Instance(house.folder))
-        self.supervisor = Supervisor(dependencies_of(self.owner, store, limits, timings, events))
+        deps = dependencies_of(self.owner, store, limits, timings, events)
+        self.supervisor = Supervisor(replace(deps, clock=house.clock))
         self.supervisor.start(house.config(), house.specs)
         self._stopped = False
 

@@ -37,6 +37,7 @@ def deps(
         daemon=lambda accounts: DaemonHealth(holder=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
         events=events or Events(),
         timings=Timings(poll=0.02, tell=0.02, first=60.0),
+        clock=house.clock,
     )
 
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from gatewayd.api.options import Duration
-from gatewayd.config.models.fields import ERRORS, After, AnyStart, Block, Email, Name, Text, Texts, User, distinct
+from gatewayd.config.models.fields import (
+    ERRORS,
+    After,
+    AnyStart,
+    Block,
+    Email,
+    Name,
+    Text,
+    Texts,
+    TimeOfDay,
+    TimeZone,
+    User,
+    distinct,
+)
 from gatewayd.message.values import Address
 
 __all__ = ["AccountFile", "ForwardBlock", "ImportConfig", "SendConfig", "SenderBlock"]
@@ -18,6 +31,13 @@ class ImportConfig(Block):
 
     folders: Texts = Field(default=("INBOX",), description="Folders to import.", min_length=1)
     every: Duration = Field(default=60.0, description="How often the account is looked at.", ge=1)
+    at: Annotated[tuple[TimeOfDay, ...], BeforeValidator(distinct)] = Field(
+        default=(),
+        description='Times of day at which the account is looked at, such as `["07:00", "12:30"]`, in `time_zone`: in place of '
+        "`every`, and of what its server announces.",
+        min_length=1,
+        max_length=288,
+    )
     enabled: bool = Field(default=True, description="`false`: nothing is imported for now.")
     start: AnyStart = Field(
         default="all",
@@ -36,6 +56,12 @@ class ImportConfig(Block):
         "Where the server only estimates sizes, it is done when the same bytes came again: see `limits.reread_after`.",
         json_schema_extra={"default": "keep"},
     )
+
+    @model_validator(mode="after")
+    def _either(self) -> ImportConfig:
+        if self.at and "every" in self.model_fields_set:
+            raise ValueError("expected either 'every' or 'at', found both")
+        return self
 
 
 class ApprovedBlock(Block):
@@ -100,6 +126,9 @@ class AccountFile(Block):
     second: bool = Field(
         default=False,
         description="`true`: the account may import a mailbox that another one has or had. All its mail is filed once more then.",
+    )
+    time_zone: TimeZone | None = Field(
+        default=None, description="Time zone of `import.at`, such as `Europe/Berlin`. Default: that of `gatewayd.yaml`."
     )
     imports: ImportConfig | None = Field(default=None, description="What is imported. Without it, nothing is.", alias="import")
     sends: SendConfig | None = Field(

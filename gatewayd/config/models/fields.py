@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
@@ -15,6 +15,7 @@ from gatewayd.api.values import Action
 from gatewayd.config.rules import compiled
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import wire
+from gatewayd.runtime.times_of_day import zone_of
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -34,6 +35,8 @@ __all__ = [
     "Start",
     "Text",
     "Texts",
+    "TimeOfDay",
+    "TimeZone",
     "User",
     "distinct",
     "yaml_keys",
@@ -68,6 +71,22 @@ def _start(value: object) -> Start:
     raise ValueError("expected all, now or a date such as 2026-01-31")
 
 
+def _time_of_day(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    if isinstance(value, str) and re.fullmatch(_TIME, value):
+        return time.fromisoformat(value)
+    raise ValueError('expected a time of day in quotes, such as "07:00"')
+
+
+def _time_zone(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a time zone such as Europe/Berlin")  # noqa: TRY004  pydantic translates ValueErrors
+    zone_of(value)
+    return value
+
+
+_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _AFTER = {"keep": None, "seen": Action(do="seen"), "delete": Action(do="delete")}
 
 
@@ -181,6 +200,9 @@ AnyStart = Annotated[
 ]
 After = Annotated[Action | None, PlainValidator(_after), WithJsonSchema(_AFTER_SCHEMA)]
 
+
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": f"^{_TIME}$"})]
+TimeZone = Annotated[str, PlainValidator(_time_zone), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9/_+-]+$"})]
 
 #: A list of texts, each once.
 Texts = Annotated[tuple[Text, ...], BeforeValidator(distinct)]

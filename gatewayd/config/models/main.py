@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gatewayd.api.options import ConfigPath, Duration, Secret
-from gatewayd.config.models.fields import Block, Email, Name, Text, Texts
+from gatewayd.config.models.fields import Block, Email, Name, Text, Texts, TimeZone
 
 __all__ = ["GatewaydFile", "LimitsConfig", "LogConfig", "MetricsConfig", "NotifyConfig", "WorkersConfig", "processes"]
 
@@ -218,6 +218,9 @@ class GatewaydFile(Block):
     workers: WorkersConfig = Field(default_factory=WorkersConfig, description="The processes in which mail is matched.")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="Bounds of the work on all accounts together.")
     log: LogConfig = Field(default_factory=LogConfig, description="The daemon's log.")
+    time_zone: TimeZone = Field(
+        default="UTC", description="Time zone of the times of day at which accounts are looked at (`import.at`)."
+    )
     administrators: dict[Name, AdministratorBlock] = Field(default={}, description="Who is told by `notify`.")
     notify: dict[str, object] | None = Field(default=None, description="How the administrators are told what needs them.")
     metrics: MetricsConfig | None = Field(default=None, description="Metrics for Prometheus. Without it there are none.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd import config
 from gatewayd.message.values import Address
-from tests.unit.config.sound_folder import OUT, SALES
+from gatewayd.runtime.times_of_day import TimesOfDay
+from tests.unit.config.sound_folder import MAIN, OUT, SALES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,3 +104,23 @@ def test_a_personal_account_may_send(load: Callable[..., config.Config]) -> None
     irina = load({"accounts/irina.yaml": OUT.replace("operators: [acme]", "user: acme/irina")}).accounts["irina"]
     assert (irina.operators, irina.user) == (("acme",), "irina")
     assert irina.sends
+
+
+def test_times_of_day_are_in_the_accounts_zone_or_that_of_the_whole(load: Callable[..., config.Config]) -> None:
+    at = 'import: {at: ["12:30", "07:00"]}\n'
+    files = {
+        "gatewayd.yaml": f"{MAIN}time_zone: Europe/Berlin\n",
+        "accounts/a.yaml": SALES + at,
+        "accounts/b.yaml": SALES + at + "time_zone: America/New_York\n",
+        "accounts/c.yaml": SALES + "import: {every: 60s}\ntime_zone: America/New_York\n",
+    }
+    loaded = load(files)
+    times = (time(12, 30), time(7))
+    assert loaded.faults == ()
+    assert loaded.accounts["a"].at == TimesOfDay(times, "Europe/Berlin")
+    assert loaded.accounts["b"].at == TimesOfDay(times, "America/New_York")
+    assert loaded.accounts["c"].at is None
+    # Without a word it is UTC; and another zone changes only the accounts that it matters to.
+    other = load({**files, "gatewayd.yaml": MAIN})
+    assert other.accounts["a"].at == TimesOfDay(times, "UTC")
+    assert [name for name in "abc" if other.accounts[name] == loaded.accounts[name]] == ["b", "c"]

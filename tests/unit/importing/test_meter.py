@@ -33,8 +33,10 @@ def test_P8_a_visit_ends_when_the_server_has_sent_what_it_may_and_the_next_goes_
         assert report.error is None
         assert report.session is None
         assert report.notes == (f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {REST}",)
+        assert report.unfinished
         assert gateway.visit().tally.filed == 15
-        assert gateway.visit().notes == ()
+        last = gateway.visit()
+        assert (last.notes, last.unfinished) == ((), False)
 
 
 def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -> None:
@@ -60,6 +62,7 @@ def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp
         first, second, third = (gateway.visit() for _ in range(3))
         assert [one.listed for one in (first, second, third)] == [1000, 1000, 500]
         assert [one.tally.filed for one in (first, second, third)] == [1000, 1000, 500]
+        assert [one.unfinished for one in (first, second, third)] == [True, True, False]
         assert first.notes == (f"INBOX: 1000 messages were new in this visit, and `limits.visit_messages` allows no more: {REST}",)
         assert (first.unproven, third.unproven, third.notes) == (("INBOX",), (), ())
         assert first.error is None
