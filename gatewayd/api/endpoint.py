@@ -137,7 +137,7 @@ def _no_host(host: str) -> str:
     except ValueError:
         port = re.fullmatch(r"(.+):([0-9]+)", host)
         if "://" in host:
-            return "expected the server's name alone, such as imap.example.com, without what stands before and behind it in a URL"
+            return "expected the server's name alone, such as imap.example.com, without the rest of the URL"
         if port:
             return f"expected the server's name alone, and {port[2]} as `port`"
         good = _HOST.fullmatch(host) and not _NUMBERED.fullmatch(host)

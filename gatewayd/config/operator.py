@@ -71,7 +71,7 @@ def _matchers(checker: Checker, registry: Registry, subject: Operator) -> tuple[
             continue
         matcher, options = one
         if matcher.kind in found:
-            checker.fault(("matchers", index), f"matchers[{index}]: {matcher.kind!r} stands here twice, expected it once")
+            checker.fault(("matchers", index), f"matchers[{index}]: {matcher.kind!r} is here twice, expected it once")
             continue
         found[matcher.kind] = options
         checker.tried(("matchers", index), lambda: matcher(options, operator=subject))  # noqa: B023  called at once

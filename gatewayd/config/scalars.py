@@ -32,7 +32,7 @@ _TYPOGRAPHIC = (
 def surprise(text: str) -> str:
     """Return the fault of an unquoted scalar that YAML readers read differently; empty if there is none.
 
-    The text never shows the value: it may be a secret that stands in the wrong place.
+    The text never shows the value: it may be a secret in the wrong place.
     """
     what = next((what for pattern, what in _SURPRISE if pattern.fullmatch(text)), "")
     value = None if what else plain(text)

@@ -220,7 +220,7 @@ class _Reader:
         elif unquoted and (surprise(key) or not isinstance(plain(key), str)):
             what = f"the key {key!r} is no text for every YAML reader, expected it in quotes"
         elif key in taken:
-            what = f"the key {key!r} stands here twice, first in line {self.keys[*place, key][0]}"
+            what = f"the key {key!r} is here twice, first in line {self.keys[*place, key][0]}"
         if what:
             self.fault(mark, what, here)
             return None

@@ -158,7 +158,7 @@ class WorkerMatching(DirectoryAnswers):
             try:
                 pickle_spec(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
             except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
-                why = f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
+                why = f"{where(error)}; expected a class at the top of its module, so that another process finds it"
             self._unsendable[key] = (spec, why)
             return why
 

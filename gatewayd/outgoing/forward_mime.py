@@ -129,7 +129,7 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
     # A relay may replace the line above.
     yield f"References: {reference(parcel.message_id)}"
     if parcel.cause.startswith("rule"):
-        # RFC 3834 section 5; Exchange wants the line below.
+        # RFC 3834 section 5. Exchange heeds the line below in its place.
         yield "Auto-Submitted: auto-generated"
     yield "X-Auto-Response-Suppress: All"
     yield from _hops(parcel)

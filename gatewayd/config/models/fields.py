@@ -152,7 +152,7 @@ def distinct(value: object) -> object:
     if isinstance(value, list):
         twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
         if twice is not None:
-            raise ValueError(f"{twice!r} stands here twice, expected it once")
+            raise ValueError(f"{twice!r} is here twice, expected it once")
     return value
 
 

@@ -64,7 +64,7 @@ class RuleConditions(Block):
     )
     attachment: bool | None = Field(default=None, description="Whether it has an attachment.")
     queues: Annotated[tuple[Name, ...], OneOrMore()] = Field(
-        default=(), description="It stands in this error queue, or one of these.", min_length=1, alias="queue"
+        default=(), description="It is in this error queue, or one of these.", min_length=1, alias="queue"
     )
     automatic: bool = Field(
         default=False,

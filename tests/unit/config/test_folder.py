@@ -174,7 +174,7 @@ def test_a_matcher_that_can_not_be_built_is_a_fault_at_its_line(load: Callable[.
 def test_a_matcher_is_not_built_from_options_that_are_faulty_already(load: Callable[..., config.Config]) -> None:
     text = "directory: {kind: cards, folder: cards}\nmatchers:\n  - numbers: {digits: [13], digits: [4]}\n"
     (line,) = _lines(load({"operators/acme.yaml": text}))
-    assert line == "operators/acme.yaml:3:29: the key 'digits' stands here twice, first in line 3"
+    assert line == "operators/acme.yaml:3:29: the key 'digits' is here twice, first in line 3"
 
 
 def test_P9_a_plugin_that_fails_on_options_is_named_without_what_it_says(load: Callable[..., config.Config]) -> None:
@@ -207,7 +207,7 @@ def test_P4_a_transport_that_can_not_tell_its_group_costs_its_account_alone(load
         ("tricks: {loop: {deep: 1}}", "5:16: tricks.loop: expected a whole number, found keys and values"),
         ("tricks: !any {loop: 1}", "5:9: an unknown tag, expected !env, !file or !credential before a name"),
         ("tricks: {&a loop: 1}", "5:10: a tag or anchor at a key, expected a word"),
-        ("tricks: {loop: 1, loop: 2, loop: 3}", "5:19: the key 'loop' stands here twice, first in line 5"),
+        ("tricks: {loop: 1, loop: 2, loop: 3}", "5:19: the key 'loop' is here twice, first in line 5"),
         ("height: 1e999", "5:9: a number that is too large, expected a smaller one, or text in quotes"),
         ("loft2: x", "5:1: unknown key 'loft2', did you mean 'loft'?"),
         ("impotr: {}", "5:1: unknown key 'impotr', did you mean 'import'?"),

@@ -63,7 +63,7 @@ def test_targets_and_rules_of_an_operator(load: Callable[..., config.Config]) ->
         ("targets: {a: {kind: post, account: out}}", ["1:14: missing key 'targets.a.to'"]),
         ("targets: {a: {kind: post, account: out, to: []}}", ["1:45: targets.a.to: expected a list of at least 1"]),
         ("targets: {a: {kind: post, account: out, to: [x, x@y.z]}}", ["1:46: targets.a.to[0]: expected a mail address such as irina@example.com"]),
-        ("targets: {a: {kind: post, account: out, to: [x@y.z, x@y.z]}}", ["1:45: targets.a.to: 'x@y.z' stands here twice, expected it once"]),
+        ("targets: {a: {kind: post, account: out, to: [x@y.z, x@y.z]}}", ["1:45: targets.a.to: 'x@y.z' is here twice, expected it once"]),
         ("targets: {a: {kind: post, account: out, to: [x@y.z], mode: as is}}", ["1:60: targets.a.mode: expected 'attached' or 'inline', found 'as is'"]),
         ("targets: {a: {kind: parrot, account: out, to: [x@y.z], mode: inline}}", ["1:21: targets.a.kind: expected 'post', the kind of account 'out', found 'parrot'", "1:62: targets.a.mode: parrot can't send this way, expected 'attached'"]),
         ("targets: {A: {kind: bell, tune: x}}", ["1:11: unknown key 'targets.A', expected a name such as acme (a-z, 0-9, - _ .; at most 64)"]),
@@ -86,7 +86,7 @@ def test_faults_of_targets_and_of_what_rules_name(load: Callable[..., config.Con
     [
         ("{linked: reservation, unlinked: true}", "41: forward[0].when.unlinked: expected it without linked: no mail is both"),
         ("{linked: bookings}", "18: forward[0].when.linked: expected 'person', 'customer', 'supplier', 'reservation', 'quote', 'invoice' or 'product', found 'bookings'"),
-        ("{linked: [person, person]}", "18: forward[0].when.linked: 'person' stands here twice, expected it once"),
+        ("{linked: [person, person]}", "18: forward[0].when.linked: 'person' is here twice, expected it once"),
         ("{linked: []}", "18: forward[0].when.linked: expected a list of at least 1"),
         ("{unlinked: yes}", "20: an unquoted yes, no, on, off, y or n, expected true or false, or the word in quotes"),
         ("{account: [A]}", "20: forward[0].when.account[0]: expected a name such as acme (a-z, 0-9, - _ .; at most 64)"),

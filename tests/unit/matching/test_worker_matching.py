@@ -255,7 +255,7 @@ def test_P4_a_class_that_no_other_process_can_find_costs_its_own_links_only(tmp_
         said = workers.match(match_request(raw_mails(2), one)).results[0]
         assert linked(said, "good") == [1, 2]
         assert {fault.by for _, fault in said.faults} == {"local"}
-        assert "expected a class that stands at the top of its module" in said.faults[0][1].error
+        assert "expected a class at the top of its module" in said.faults[0][1].error
 
 
 @pytest.mark.parametrize("does", ["os._exit(4)", "time.sleep(1000)", "raise ValueError('no')"])
