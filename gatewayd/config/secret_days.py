@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd.api.expiry import expiry_of
-from gatewayd.api.token_source import TokenUse
+from gatewayd.config.consents import token_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,8 @@ _SOON = timedelta(days=30)
 
 def expiry(account: AccountConfig) -> Expiry | None:
     """Return when an account's secret ends; None if nobody knows. Files of secrets may be read."""
-    use = getattr(account.options, "token_use", None)
-    return expiry_of(account.options) or (use.source.expiry() if isinstance(use, TokenUse) else None)
+    use = token_use(account.options)
+    return expiry_of(account.options) or (use.source.expiry() if use else None)
 
 
 def expiries(config: Config) -> Mapping[str, Expiry]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Delivery, Outgoing
 from gatewayd.api.endpoint import Login
+from gatewayd.config import token_use
 from gatewayd.desk import sending_rules
 from gatewayd.desk.composing.answering import QuotedOriginal, answered, quoted, references
 from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict
@@ -164,8 +165,8 @@ class Writer:
                 continue
             if account.sends:
                 found.add(account.sends.sender.email)
-            if isinstance(account.options, Login) and "@" in account.options.username:
-                found.add(account.options.username)
+            if "@" in (name := _log_in_name(account)):
+                found.add(name)
             if user := self._user(operator, account.user):
                 found.add(user.email)
         return frozenset(map(compared, found))
@@ -186,6 +187,14 @@ class Writer:
         """Return a user; None also if the operator's file is faulty: then no user is known."""
         known = self.operators.get(operator)
         return known.users.get(name) if known and name else None
+
+
+def _log_in_name(account: AccountConfig) -> str:
+    """Return the name of the mailbox that an account opens, as far as its options say; empty if they don't."""
+    if isinstance(account.options, Login):
+        return account.options.username
+    use = token_use(account.options)
+    return use.user if use else ""
 
 
 def _refuse_if_too_large(account: AccountConfig, sends: SendConfig, draft: Draft) -> None:

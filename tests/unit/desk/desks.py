@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
-from gatewayd import DeliveryQuery, DeliveryView, FilingView, PermanentError, Transport, Viewer
+from gatewayd import (
+    AuthError,
+    Credential,
+    DeliveryQuery,
+    DeliveryView,
+    FilingView,
+    PermanentError,
+    TokenSource,
+    TokenUse,
+    Transport,
+    Viewer,
+)
 from gatewayd.api.endpoint import Endpoint
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
@@ -36,6 +47,25 @@ NEW_MAIL = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear 
 
 class Login(Transport.Options, Endpoint):
     """What an account that imports logs in with."""
+
+
+class Seal(Credential):
+    """What a ``Mailbox`` is opened by."""
+
+    kind = "seal"
+
+    def obtain(self, user: str, resource: str) -> Never:
+        raise AuthError(f"no token for {user} and {resource}")
+
+
+class Mailbox(Transport.Options):
+    """What an account that imports gives in place of a server and a log-in, as those of Office 365."""
+
+    mailbox: str
+
+    @property
+    def token_use(self) -> TokenUse:
+        return TokenUse(TokenSource(Seal(Seal.Options())), self.mailbox)
 
 
 def login(username: str) -> Login:

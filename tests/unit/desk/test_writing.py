@@ -13,7 +13,7 @@ from gatewayd import PermanentError, Query
 from gatewayd.config import OperatorConfig
 from gatewayd.config.models.account import SenderBlock
 from gatewayd.message.message_ids import reference
-from tests.unit.desk.desks import ACME, IRINA, MAIL, World, login
+from tests.unit.desk.desks import ACME, IRINA, MAIL, Mailbox, World, login
 
 if TYPE_CHECKING:
     from gatewayd.desk import PreparedMail
@@ -228,6 +228,17 @@ def test_an_answer_does_not_go_to_our_own_shared_mailbox(world: World, wanted: b
     prepared = world.reply(world.file(MAIL.replace(b"Subject:", b"Reply-To: " + wanted + b"\r\nSubject:", 1)))
     assert to(prepared) == goes
     assert any("shared mailbox" in note for note in prepared.notes) == (b"irina" not in wanted)
+
+
+def test_nor_to_a_shared_mailbox_that_is_opened_by_tokens_alone(world: World) -> None:
+    world.accounts["main"] = replace(world.accounts["main"], options=Mailbox(mailbox="Sales@acme.example"))
+    mail_id = world.file(
+        MAIL.replace(b"Subject:", b"Reply-To: sales@acme.example\r\nCc: sales@acme.example, b@x.de\r\nSubject:", 1)
+    )
+    assert to(world.reply(mail_id)) == ("anna@nord.example",)
+    assert "sales@acme.example" not in to(world.reply(mail_id, to_all=True))
+    world.accounts["main"] = replace(world.accounts["main"], options=Mailbox(mailbox="6f1c0000-object-id"))
+    assert to(world.reply(mail_id)) == ("sales@acme.example",)
 
 
 def test_P8_endless_names_of_the_original_are_cut(world: World) -> None:
