@@ -65,6 +65,7 @@ def account(name: str, *, own: date | None = None, shared: date | None = None, c
     [
         (31, ""),
         (30, "Its secret ends on 2027-03-03, in 30 days: make a new one"),
+        (2, "Its secret ends on 2027-02-03, in 2 days: make a new one"),
         (1, "Its secret ends on 2027-02-02: make a new one"),
         (0, "Its secret ends on 2027-02-01: make a new one"),
         (-1, "Its secret has ended on 2027-01-31: make a new one"),
