@@ -89,6 +89,13 @@ from gatewayd.api.ledger import State as State
 from gatewayd.api.ledger import Vanished as Vanished
 from gatewayd.api.ledger import Waiting as Waiting
 from gatewayd.api.login_advice import login_advice as login_advice
+from gatewayd.api.offers import Chosen as Chosen
+from gatewayd.api.offers import Decision as Decision
+from gatewayd.api.offers import Offer as Offer
+from gatewayd.api.offers import OfferQuery as OfferQuery
+from gatewayd.api.offers import OfferView as OfferView
+from gatewayd.api.offers import Seen as Seen
+from gatewayd.api.offers import Summary as Summary
 from gatewayd.api.options import ConfigPath as ConfigPath
 from gatewayd.api.options import Day as Day
 from gatewayd.api.options import Duration as Duration
@@ -129,6 +136,7 @@ from gatewayd.api.store import FilingVerbs as FilingVerbs
 from gatewayd.api.store import HealthVerbs as HealthVerbs
 from gatewayd.api.store import LeaseVerbs as LeaseVerbs
 from gatewayd.api.store import LedgerVerbs as LedgerVerbs
+from gatewayd.api.store import OfferVerbs as OfferVerbs
 from gatewayd.api.store import OutboxVerbs as OutboxVerbs
 from gatewayd.api.store import OwedVerbs as OwedVerbs
 from gatewayd.api.store import ProofVerbs as ProofVerbs

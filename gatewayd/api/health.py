@@ -121,6 +121,8 @@ class Task:
     keys: tuple[str, ...] = ()
     #: Forward rules fire for backlog, too.
     forward: bool = False
+    #: Only list, and read the headers of what is offered: nothing is fetched, and nothing is done on the server.
+    look: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

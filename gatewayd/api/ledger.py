@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 #: The states of a key in the ledger.
-State: TypeAlias = Literal["offered", "waiting", "filed", "duplicate", "not admitted", "vanished"]
+State: TypeAlias = Literal["offered", "dismissed", "waiting", "filed", "duplicate", "not admitted", "vanished"]
 
 
 # --- leases -----------------------------------------------------------------------------------------------------------
@@ -144,6 +144,8 @@ class Waiting:
     tries: int
     #: The operators for which a person admitted it; None where it was never refused.
     readmitted: tuple[str, ...] | None = None
+    #: The operators that chose it, for which alone it is filed; None where it was not chosen.
+    chosen: tuple[str, ...] | None = None
     #: How often other bytes came under this key than were filed before.
     others: int = 0
     #: The mail that was filed under this key before, until it was listed with another size or arrival.

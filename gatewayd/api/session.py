@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from gatewayd.api.offers import Summary
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -59,11 +61,22 @@ class Session(ABC):
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         r"""Yield key and raw header block (at least Message-ID, Date, From, Subject) of each message still there.
 
-        Called if keys may be old mail under new numbers, before an action is settled on mail without an arrival, and for
-        ``remote``. At most 1,000 keys a call. Marks nothing seen. Raises TransientError; a message that can't be had is left out.
+        Called if keys may be old mail under new numbers, and before an action is settled on mail without an arrival. At most
+        1,000 keys a call. Marks nothing seen. Raises TransientError; a message that can't be had is left out.
 
             ("7:12", b"Message-ID: <1@example.com>\r\n...")
         """
+
+    def summaries(self, folder: str, keys: Sequence[str]) -> Iterator[Summary]:
+        r"""Yield what a person chooses by, of each message still there.
+
+        Called once for each key that is offered. At most 1,000 keys a call. Marks nothing seen. By default it reads what
+        ``headers`` yields, which must have To and Content-Type then. Raises TransientError; a message that can't be had is left
+        out.
+
+            Summary.of("7:12", b"From: anna@example.com\r\n...")
+        """
+        return (Summary.of(key, block) for key, block in self.headers(folder, keys))
 
     @abstractmethod
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:

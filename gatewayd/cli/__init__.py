@@ -44,6 +44,7 @@ _MODULES = {
     "audit": "audit",
     "check": "admin",
     "directory": "directories",
+    "dismiss": "choosing",
     "explain": "admin",
     "import": "visits",
     "install": "install",
@@ -51,6 +52,7 @@ _MODULES = {
     "outbox": "outbox",
     "plugins": "admin",
     "queue": "queue",
+    "remote": "remote",
     # Not a module `run`: it would take the place of our function.
     "run": "daemon",
     "schema": "admin",

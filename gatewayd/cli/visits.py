@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatewayd.api.health import AccountHealth, Answer, Task
-from gatewayd.api.ledger import Held
+from gatewayd.api.health import Task
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
-from gatewayd.cli.asking import asked
-from gatewayd.cli.observing import observed
+from gatewayd.cli.choosing import asker_of, download
 from gatewayd.cli.params import json_option
+from gatewayd.cli.visiting import visit_one
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.importing.folder_sync import preview
-from gatewayd.importing.rematch import correct, retry_put_off
-from gatewayd.importing.values import VisitTools
-from gatewayd.importing.visit import visit
-from gatewayd.runtime.events import Events
+from gatewayd.importing.rematch import correct
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from gatewayd.api.delivery import Suspension
-    from gatewayd.api.ledger import Filed
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.importing.values import Progress, VisitReport
 
 __all__ = ["COMMANDS", "visit_all"]
 
@@ -41,7 +33,13 @@ __all__ = ["COMMANDS", "visit_all"]
 @click.command("import")
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("--from-beginning", is_flag=True, help="List every folder anew and take offered mail, too; nothing is filed twice.")
-@click.option("--operator", metavar="O", help="With --from-beginning: file the account's old mail for this operator, too.")
+@click.option(
+    "--operator",
+    metavar="O",
+    help="With --key or --offered: the operator it is filed for. With --from-beginning: file the account's old mail for it, too.",
+)
+@click.option("--user", metavar="O/U", help="With --key or --offered: the user who chooses, as `operator/user`.")
+@click.option("--offered", is_flag=True, help="Take all that `remote --waiting` lists.")
 @click.option("--forward", is_flag=True, help="Let forward rules fire for old mail, too; with --from-beginning or --key.")
 @click.option(
     "--key", "keys", multiple=True, metavar="K", help="Take only this key: offered, waiting, or admitted by now; may be repeated."
@@ -51,27 +49,32 @@ __all__ = ["COMMANDS", "visit_all"]
 @click.pass_obj
 def _import(
     app: App,
+    /,
     *,
     accounts: Sequence[str],
     from_beginning: bool,
-    operator: str | None,
-    keys: Sequence[str],
-    forward: bool,
     dry_run: bool,
     as_json: bool,
+    **asked: Any,
 ) -> int:
     """Visit each ACCOUNT once, now; without any, every account that imports.
 
     If a daemon holds an account, the daemon is asked to visit it.
     Without ACCOUNT, it exits with 78 after all visits if config files are faulty.
     """
-    if operator and not from_beginning:
-        raise click.UsageError("--operator goes with --from-beginning")
-    if forward and not (from_beginning or keys):
-        raise click.UsageError("--forward goes with --from-beginning or --key")
-    if dry_run and (from_beginning or keys):
-        raise click.UsageError("--dry-run goes with none of --from-beginning, --key and --operator")
+    operator, user, keys, offered, forward = (asked[name] for name in ("operator", "user", "keys", "offered", "forward"))
+    if (operator and not (from_beginning or keys or offered)) or (user and not (keys or offered)):
+        raise click.UsageError("--operator goes with --from-beginning, --key or --offered, and --user with the last two")
+    if forward and not (from_beginning or keys or offered):
+        raise click.UsageError("--forward goes with --from-beginning, --key or --offered")
+    if dry_run and (from_beginning or keys or offered):
+        raise click.UsageError("--dry-run goes with none of --from-beginning, --key, --offered and --operator")
+    if offered and (from_beginning or keys):
+        raise click.UsageError("--offered goes with neither --from-beginning nor --key")
     chosen = _chosen(app, accounts)
+    if offered or _is_choice(chosen, operator or user, keys):
+        names = [one.name for one in chosen]
+        return 1 if download(app, asker_of(operator, user), names, keys, offered=offered, forward=forward, as_json=as_json) else 0
     if dry_run:
         failed = _dry_run(app, chosen, as_json=as_json)
     else:
@@ -80,6 +83,11 @@ def _import(
     if app.config.faults and not accounts:
         return 78
     return 1 if failed else 0
+
+
+def _is_choice(accounts: Iterable[AccountConfig], who: str | None, keys: Sequence[str]) -> bool:
+    """Whether keys are taken for one operator alone: it is named, or people choose from one of the accounts."""
+    return bool(keys) and (bool(who) or any(one.imports and one.imports.take == "chosen" for one in accounts))
 
 
 def _chosen(app: App, names: Sequence[str]) -> Sequence[AccountConfig]:
@@ -101,7 +109,7 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
     with progress_bar() as show:
         for account in chosen:
             with standard_output_kept():
-                answer = _visit(app, account, task, show)
+                answer = visit_one(app, account, task, show)
             failed = failed or bool(answer.error or answer.problems or answer.tally.deferred)
             queued = None if answer.error else _queued(app, account)
             if as_json:
@@ -150,63 +158,6 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
         advice = "`gatewayd queue refused` lists them, and `gatewayd queue admit ID` admits one whoever sent it."
         output.error(PermanentError(f"still from nobody of the account's contact types: {', '.join(refused)}", advice=advice))
     return bool(unknown or refused)
-
-
-def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
-    """Visit one account, or have the daemon that holds it do so. Its error does not stop the other accounts (P4)."""
-    with observed(app) as events:
-        heard = _VisitEvents(events)
-        tools = VisitTools(
-            # First: a worker process gets ready while the store is opened.
-            matching=app.matching,
-            store=app.store,
-            instance=app.instance,
-            router=app.router,
-            fetcher=app.thread,
-            limits=app.config.limits,
-            progress=show,
-            events=heard,
-        )
-        try:
-            done = visit(account, app.transport(account), [app.specs[name] for name in account.operators], tools, task)
-            answer = asked(app, done, task, show) if isinstance(done, Held) else _remembered(app, done)
-        except GatewaydError as error:
-            answer = Answer(account=account.name, error=error.message, advice=error.advice)
-    for name in heard.put_off:
-        # The visit had no time left to match these. Those that fail again stay in their queue.
-        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
-        with suppress(GatewaydError):
-            deque(retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router), maxlen=0)
-    return answer
-
-
-class _VisitEvents(Events):
-    """The events of one visit: observers hear of them, suspended targets are printed, and what was put off is remembered."""
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        #: The operators whose mail was filed without matching, for want of time.
-        self.put_off: set[str] = set()
-
-    def mails_filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
-        self._events.mails_filed(account, folder, mails)
-        self.put_off |= {filing.operator for one in mails for filing in one.filings if filing.is_put_off}
-
-    def targets_suspended(self, suspensions: Sequence[Suspension]) -> None:
-        for one in suspensions:
-            output.note(f"Target {one.operator}/{one.target} is suspended: {one.cause}; see `gatewayd status`.")
-
-
-def _remembered(app: App, done: VisitReport) -> Answer:
-    """Store for ``status`` when the account was checked and had mail, since no daemon does; return the visit's answer."""
-    now = datetime.now(UTC)
-    checked = None if done.error or done.unproven else now
-    mail = now if done.tally.filed else None
-    with suppress(GatewaydError):
-        app.store.tell(
-            [AccountHealth(account=done.account, holder=app.instance.name, condition="new", checked_at=checked, mail_at=mail)]
-        )
-    return done.answer()
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:

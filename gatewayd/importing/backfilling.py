@@ -15,7 +15,7 @@ from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import BytesSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gatewayd.api.ledger import Lease
     from gatewayd.api.store import Store
@@ -43,11 +43,11 @@ class Backfill:
     #: Called every few seconds.
     keep_alive: Callable[[], None]
 
-    def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
+    def file(self, mail_ids: Sequence[int], *, admitted: bool = False, new: Collection[int] = ()) -> tuple[int, str]:
         """File the mails that the operator admits; return how many filings are new, and why some could not be decided.
 
         ``admitted``: the operator admits all of them. A mail that it gets no filing of then is another operator's or a user's, and
-        no longer counts as refused.
+        no longer counts as refused. ``new``: mails for which forward rules fire.
         """
         name = self.spec.operator.name
         known = (name,) if admitted else ()
@@ -63,7 +63,7 @@ class Backfill:
         others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
         if admitted and others:
             self.store.forget_refused(self.lease, name, others)
-        return self.store.add_filings(self.lease, self.routing.routed(wanted, back=back)), found.undecided
+        return self.store.add_filings(self.lease, self.routing.routed(wanted, new=new, back=back)), found.undecided
 
 
 def file_old(backfill: Backfill) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import PermanentError, PluginError, TransientError
+from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.importing.meter import Meter
 from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.importing.reporter import Reporter
@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.errors import GatewaydError
     from gatewayd.importing.values import VisitTools
     from gatewayd.matching import OperatorSpec
 
-__all__ = ["VisitContext"]
+__all__ = ["VisitContext", "release"]
+
+
+def release(store: Store, lease: Lease) -> GatewaydError | None:
+    """Give the lease back. An error is returned: the lease ends by itself, too, and the error must not hide what the visit did."""
+    try:
+        store.release(lease)
+    except GatewaydError as error:
+        return error.alone()
+    return None
 
 
 class VisitContext:

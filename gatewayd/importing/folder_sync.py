@@ -61,6 +61,8 @@ class FolderSync:
         #: The folder's first listing has not come to its end.
         self._unchecked = self._state is None or self._state.checked_at is None
         self._spans = context.spans
+        #: People choose what is taken.
+        self._is_chosen = context.imports.take == "chosen"
         self.proof = Proof(self._state, spans=context.spans)
 
     def new(self) -> Iterator[PageEntry]:
@@ -68,7 +70,7 @@ class FolderSync:
 
         It goes on from the cursor, because only so does a renumbered folder show.
         """
-        state, keys = self._state, self._context.task.keys
+        state, keys = self._state, () if self._is_chosen else self._context.task.keys
         start_at = self._start if isinstance(self._start, datetime) else datetime.now(UTC) if self._start == "now" else None
         if state:
             start_at = state.start_at
@@ -99,7 +101,7 @@ class FolderSync:
 
     def again(self) -> Iterator[PageEntry]:
         """Yield the whole folder anew, once ``new`` has come to its end. If the listing is sound, keys that it lacks are gone."""
-        take = None if self._context.task.from_beginning else ()
+        take = None if self._context.task.from_beginning and not self._is_chosen else ()
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
         self.proof.begin(whole=True)
@@ -187,10 +189,11 @@ class FolderSync:
             return self._known(one, was, reading)
         if was is not None:
             return self._contradicted(one, was, reading, differs, sent_at)
-        before = one.key in reading.again or (reading.backlog and self._is_before(one, reading.start_at))
-        offered = before and not reading.takes(one.key)
+        early = one.key in reading.again or (reading.backlog and self._is_before(one, reading.start_at))
+        early = early and not reading.takes(one.key)
+        offered = early or self._is_chosen
         anchored = reading.same.get(one.key)
-        backlog = reading.backlog and (self._first or anchored is not None or offered or not self.proof.is_new(one, sent_at))
+        backlog = reading.backlog and (self._first or anchored is not None or early or not self.proof.is_new(one, sent_at))
         if backlog and not (self._unchecked or offered or anchored is not None):
             self.proof.backlog.append(one.key)
         like = None if anchored else reading.like.get(one.key)
@@ -204,7 +207,7 @@ class FolderSync:
             # If it was only offered before it vanished, it is only offered now.
             early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
             entry = Entry(listed=one, backlog=was.backlog)
-            return self._offered(entry) if was.backlog and early and not taken else entry
+            return self._offered(entry) if self._is_chosen or (was.backlog and early and not taken) else entry
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
         return Entry(listed=one) if lacks(was.listed, one) else None
@@ -224,7 +227,8 @@ class FolderSync:
         backlog = reading.backlog and not self.proof.is_new(one, sent_at)
         if backlog:
             self.proof.backlog.append(one.key)
-        return Entry(listed=one, backlog=backlog)
+        entry = Entry(listed=one, backlog=backlog)
+        return self._offered(entry) if self._is_chosen else entry
 
     def _contradicted(self, one: Listed, was: Known, reading: _Reading, differs: str, sent_at: datetime | None) -> Entry:
         """Return the entry of another message under a key that the ledger has."""
@@ -233,15 +237,17 @@ class FolderSync:
         # A message that was never fetched, and is merely listed with another size, is as new as it was.
         as_before = was.state == "waiting" and not difference(replace(was.listed, size=None), one)
         backlog = was.backlog if as_before else not self.proof.is_new(one, sent_at)
-        offered = backlog and self._is_before(one, reading.start_at) and not reading.takes(one.key)
-        if backlog and not (offered or as_before):
+        early = backlog and self._is_before(one, reading.start_at) and not reading.takes(one.key)
+        state: Literal["offered", "waiting"] = "offered" if early or self._is_chosen else "waiting"
+        if backlog and not (state == "offered" or as_before):
             self.proof.backlog.append(one.key)
         cause = f"its key was another message's before: {differs}"
-        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         return Entry(listed=one, state=state, backlog=backlog, cause=cause, contradiction=differs)
 
     def _offered(self, entry: Entry) -> Entry:
-        """Return the entry of a message from before the account's start: it is offered, and waits only once it is taken."""
+        """Return the entry of a message that waits only once it is taken: people choose, or it is from before the `start`."""
+        if self._is_chosen:
+            return replace(entry, state="offered", cause="to be chosen")
         start = minute(self._start) if isinstance(self._start, datetime) else self._start
         return replace(entry, state="offered", cause=f"there before the start ({start})")
 

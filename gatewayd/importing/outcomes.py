@@ -18,7 +18,7 @@ from gatewayd.api.sizes import REREAD_AFTER, Sizes
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.matching import MatchRequest, RawMail, provisional, senders, since
-from gatewayd.matching.tenancy import refused_by
+from gatewayd.matching.tenancy import chosen_only, refused_by
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.traces import where
 
@@ -84,7 +84,7 @@ def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportCo
     now = datetime.now(UTC)
     return MatchRequest(
         raw_mails=tuple(
-            RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
+            RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=(*(one.readmitted or ()), *(one.chosen or ())))
             for one, came in _came(batch)
         ),
         specs=tuple(specs),
@@ -158,9 +158,10 @@ def _decided(
     found, now = matched.results, datetime.now(UTC)
     standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
     back = routing.returned(matched.mails)
-    admitted = filings(matched.mails, found, user=user, queue=imports.error_queue)
+    chosen = {one.entry_id: one.chosen for one in batch.asked if one.chosen}
+    admitted = chosen_only(filings(matched.mails, found, user=user, queue=imports.error_queue), chosen)
     filed = routing.owned(admitted, back)
-    refused = refused_by(found, filed, partial(routing.owned, back=back))
+    refused = {one: by for one, by in refused_by(found, filed, partial(routing.owned, back=back)).items() if one not in chosen}
     came = list(zip(matched.mails, _came(batch), strict=True))
     fileable = {mail.id: filed[mail.id] for mail, (_, one) in came if one.key not in standing_in}
     going = _routed(matched.mails, fileable, routing, new={mail.id for mail, (one, _) in came if not one.backlog}, back=back)
@@ -172,7 +173,8 @@ def _decided(
             yield _retry(waiting, f"{listed}: they may stand in for the message")
         elif mail.id in going:
             # Operators that can't decide yet do so later: the mail is kept. Mail that comes back concerns no other operator.
-            concerned = found if filed[mail.id] == admitted[mail.id] else ()
+            concerned = [each for each in found if each.operator in chosen.get(mail.id, (each.operator,))]
+            concerned = concerned if filed[mail.id] == admitted[mail.id] else []
             yield Filed(
                 entry_id=mail.id,
                 mail=mail,

@@ -19,13 +19,14 @@ from gatewayd.api.ledger import Filed, Held
 from gatewayd.api.sizes import Sizes
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.importing.backfilling import Backfiller
-from gatewayd.importing.context import VisitContext
+from gatewayd.importing.context import VisitContext, release
 from gatewayd.importing.copies import CopyRecogniser
 from gatewayd.importing.fetching import UnsizedMessages, cut, fetch
 from gatewayd.importing.folder_sync import FolderSync
 from gatewayd.importing.growth import grown
 from gatewayd.importing.mailboxes import claim
 from gatewayd.importing.meter import ListingFull, VisitFull
+from gatewayd.importing.offering import Offering
 from gatewayd.importing.outcomes import match_request, outcomes
 from gatewayd.importing.prefetch import FetchedBatch, Prefetcher
 from gatewayd.importing.readmission import Readmission
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease, Waiting
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
-    from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
     from gatewayd.importing.folder_sync import PageEntry
     from gatewayd.matching import OperatorSpec
@@ -90,17 +90,8 @@ def visit(
         report = VisitReport(account=account.name, error=error.alone())
     finally:
         if lease is None:
-            not_released = _release(tools.store, held)
+            not_released = release(tools.store, held)
     return replace(report, error=report.error or not_released)
-
-
-def _release(store: Store, lease: Lease) -> GatewaydError | None:
-    """Give the lease back. An error is returned: the lease ends by itself, too, and the error must not hide what the visit did."""
-    try:
-        store.release(lease)
-    except GatewaydError as error:
-        return error.alone()
-    return None
 
 
 class _Visit:
@@ -112,6 +103,7 @@ class _Visit:
         self._tools, self._store, self._task = context.tools, context.store, context.task
         self._sessions, self._meter, self._reporter = context.sessions, context.meter, context.reporter
         self._readmission, self._copies = Readmission(context), CopyRecogniser(context)
+        self._offering = Offering(context)
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
         #: The folders whose listing a limit cut short, or that the visit has not come to.
@@ -146,17 +138,25 @@ class _Visit:
             for text in self._sessions.close() if kept is None else ():
                 reporter.problem(text)
         compared = self._task.compare and not self._left
-        return replace(reporter.report, session=kept, gave_way=self._meter.gave_way, compared=compared)
+        # What a look found waits for the next visit.
+        gave_way = self._meter.gave_way or self._task.look
+        return replace(reporter.report, session=kept, gave_way=gave_way, compared=compared)
 
     def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)
         for folder in self._imports.folders:
             with self._context.alone(folder):
-                if self._list(folder):
+                if self._list(folder) and not self._task.look:
                     # What an earlier visit left owed.
                     settler.settle()
+                self._offering.describe(folder)
+                if self._task.look:
+                    continue
                 self._readmission.judge(folder)
                 self._fetch_waiting(folder)
+        if self._task.look:
+            return
+        self._offering.file_stored()
         backfiller.file_admitted(self._readmission)
         if not self._reporter.report.problems and not self._reporter.report.error:
             self._readmission.finish()
@@ -277,7 +277,8 @@ class _Visit:
                 for fault in self._tools.matching.refresh(spec):
                     self._reporter.note(f"operator {spec.operator.name}: {fault}")
             self._refreshed = True
-            left = self._copies.left(folder, self._readmission.marked(waiting))
+            chosen = self._offering.marked(folder, self._readmission.marked(waiting))
+            left = self._copies.left(folder, chosen)
             yield from cut(left, messages=most, size=self._tools.limits.batch_bytes, unsized=self._unsized)
 
     def _fetch(self, folder: str, session: Session, odd: list[Sizes], asked: Sequence[Waiting]) -> FetchedBatch:

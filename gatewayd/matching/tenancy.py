@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig
     from gatewayd.matching import OperatorResult
 
-__all__ = ["owned", "refused_by"]
+__all__ = ["chosen_only", "owned", "refused_by"]
 
 
 def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[Origin]) -> Sequence[Filing]:
@@ -37,6 +37,14 @@ def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[O
         return [replace(_of(personal.operator, account, filings), user=personal.user)]
     concerned = dict.fromkeys(one.operator for one in origins if one.operator in account.operators)
     return [_of(operator, account, filings) for operator in concerned] or filings
+
+
+def chosen_only(filed: Mapping[int, list[Filing]], chosen: Mapping[int, Sequence[str]]) -> dict[int, list[Filing]]:
+    """Return filings by mail id: of mail that people chose, only those for the operators of whoever chose it."""
+    return {
+        mail_id: [one for one in each if one.operator in chosen[mail_id]] if mail_id in chosen else each
+        for mail_id, each in filed.items()
+    }
 
 
 def refused_by(

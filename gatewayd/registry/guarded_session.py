@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+from gatewayd.api.offers import Summary
 from gatewayd.api.session import Heard, Session, Watch
 from gatewayd.api.values import Came, Failed, Gone, Listed, Page
 from gatewayd.errors import PluginError
@@ -63,6 +64,17 @@ class _Guarded(Session):
             return found
 
         return self._each("headers", self._inner.headers(folder, keys), check)
+
+    def summaries(self, folder: str, keys: Sequence[str]) -> Iterator[Summary]:
+        asked = frozenset(keys)
+
+        def check(one: object) -> Summary:
+            found = checks.value(one, Summary)
+            if found.key not in asked:
+                raise Wrong(found.key, "a key that it was asked for", "Summary.key")
+            return found
+
+        return self._each("summaries", self._inner.summaries(folder, keys), check)
 
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         asked = frozenset(keys)

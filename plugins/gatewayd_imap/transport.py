@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import Gone, PermanentError, Session, TransientError, Transport
+from gatewayd import Gone, PermanentError, Session, Summary, TransientError, Transport
 from gatewayd_imap.bodies import HEADER, LARGE, Wanted, bodies, fetched, fetched_large
 from gatewayd_imap.connect import capabilities, connect, drop, hang_up
 from gatewayd_imap.folder_names import in_quotes
@@ -27,6 +27,8 @@ __all__ = ["Imap", "ImapSession"]
 
 #: In part: anybody may send a mail whose subject has megabytes, and the answer for all is bounded.
 _HEADERS = Wanted(f"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]<0.{HEADER}>)")
+#: What a person chooses by. A server sends them in the order that they have in the message, and To may be long.
+_SUMMARY = Wanted(f"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM TO SUBJECT CONTENT-TYPE)]<0.{HEADER}>)")
 
 
 class Imap(Transport):
@@ -72,9 +74,16 @@ class ImapSession(Session):
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``: BODY.PEEK of the four headers that a message is known again by."""
+        return self._heads(folder, keys, _HEADERS)
+
+    def summaries(self, folder: str, keys: Sequence[str]) -> Iterator[Summary]:
+        """See ``Session``: BODY.PEEK of six headers."""
+        return (Summary.of(key, head) for key, head in self._heads(folder, keys, _SUMMARY))
+
+    def _heads(self, folder: str, keys: Sequence[str], what: Wanted) -> Iterator[tuple[str, bytes]]:
         opened = self._reading.reopen(folder)
         wanted = {uid: text for text in keys if (uid := uid_of(text, opened.uidvalidity))}
-        for uid, head in bodies(self._reading, opened, list(wanted), _HEADERS):
+        for uid, head in bodies(self._reading, opened, list(wanted), what):
             if isinstance(head, bytes):
                 yield wanted[uid], head
 

@@ -11,6 +11,8 @@ from sqlalchemy import and_, bindparam, insert, select, update
 from gatewayd import Commit, Filed, Filing, NotAdmitted, Recognised, Retry, Tally, Vanished
 from gatewayd_sql.bounced import bounced
 from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.decisions import filed as decided
+from gatewayd_sql.decisions import put_back
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.provisional import doubt
@@ -34,7 +36,7 @@ _FINAL = Many(_END)
 _RESIZE = Many(_END.values(size=bindparam("bytes")))
 _REREAD = Many(_END)
 _DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
-_WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).where(
+_WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival, ledger.c.described).where(
     ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
 )
 _IN = select(content.c.id).where(one_of(content.c.id, name="ids"))
@@ -95,6 +97,7 @@ class FiledBatch:
         if deferred:
             rows = [{"entry": one.entry_id, "due": self.time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self.connection.execute(_DEFER, rows)
+        self._decide({entry_id for entry_id, row in entries.items() if row.described}, filed, came, deferred)
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
         tally = Tally(filed=len(filed), duplicate=len(came) + len(same) - len(filed), **ends)
         brought = [each for each in came if each.entry_id in filed]
@@ -102,7 +105,14 @@ class FiledBatch:
         refuse(self.connection, self.account, brought)
         return Commit(tally=tally, filed=filed, suspended=bounced(self.connection, brought, self.time))
 
-    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
+    def _decide(self, offered: Collection[int], new: Collection[int], came: Sequence[Filed], deferred: Sequence[Retry]) -> None:
+        """Take in what became of entries that people chose. Of what is a duplicate, nothing is filed yet for who chose it."""
+        if offered:
+            mine = [each for each in came if each.entry_id in new and each.entry_id in offered]
+            decided(self.connection, [(each.entry_id, one) for each in mine for one in each.filings])
+            put_back(self.connection, {each.entry_id: each.cause for each in deferred if each.entry_id in offered})
+
+    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None, bool]]) -> frozenset[int]:
         kept = self._keep([each for each in batch if each.grown_from is None])
         rows: list[dict[str, object]] = []
         filings: list[tuple[int, Filing]] = []
@@ -162,7 +172,7 @@ class FiledBatch:
     def _end(self, entry: int, state: str, **values: object) -> None:
         self._states.append({"entry": entry, "state": state, **_ENDED, **values})
 
-    def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
+    def _mail(self, view: Mail, entry: Row[int, str, str, float | None, bool], content_id: int) -> dict[str, object]:
         received = seconds(view.received_at)
         if received is None:
             received = self.time if entry.arrival is None else entry.arrival

@@ -43,7 +43,9 @@ OWES = func.coalesce(ledger.c.owed, ledger.c.again, "") != ""
 _THIS = update(ledger).where(ledger.c.id == bindparam("entry"))
 #: What a new key takes over.
 _RECOGNISED = select(
-    *ledger.c["id", "state", "cause", "anchor", "mail_id", "size", "owed", "again", "due", "others", "former"]
+    *ledger.c[
+        "id", "state", "cause", "anchor", "mail_id", "size", "owed", "again", "due", "others", "former", "backlog", "described"
+    ]
 ).where(ledger.c.anchor.is_not(None))
 _BYTES = bindparam("bytes", type_=ledger.c.size.type)
 _FILED = select(content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == ledger.c.mail_id).scalar_subquery()
@@ -60,7 +62,7 @@ _CONTRADICT = _THIS.values(
     anchor=None,
     owed=None,
     again=None,
-    state=case((or_(ledger.c.state == "waiting", ledger.c.state == "offered"), "vanished"), else_=ledger.c.state),
+    state=case((or_(*(ledger.c.state == one for one in ("waiting", "offered", "dismissed"))), "vanished"), else_=ledger.c.state),
     cause=case((ledger.c.cause == "", _WHY), else_=ledger.c.cause + "; " + _WHY),
 )
 
@@ -93,7 +95,7 @@ class Change:
     def is_gone(self, row: _Standing) -> None:
         """Take in a key that the page shows to be gone."""
         if row.gone_at is None:
-            (self.lost if row.state in {"waiting", "offered"} else self.gone).append(row.id)
+            (self.lost if row.state in {"waiting", "offered", "dismissed"} else self.gone).append(row.id)
 
     def stands(self, row: _Standing, entry: Entry | None) -> None:
         """Take in a key that stands; ``entry`` is what was entered for it, if anything."""

@@ -9,6 +9,7 @@ from sqlalchemy import Text, and_, bindparam, case, insert, or_, select, update
 
 from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, recognised
 from gatewayd_sql.database import Many
+from gatewayd_sql.decisions import move_offers, offer_again, resettle
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.refused import move
 from gatewayd_sql.spanning import ArrivedKeys
@@ -100,6 +101,8 @@ class EnteredPage:
         self._set(change.past, key=PAST_KEY, anchor=None, owed=None, again=None)
         self._set(change.stands_again, gone_at=None)
         self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
+        if change.waits_again:
+            offer_again(self.connection, change.waits_again)
         if change.wanted:
             wanted = update(table).where(table.c.id == bindparam("entry"))
             rows = [
@@ -107,6 +110,7 @@ class EnteredPage:
                 for entry_id, entry in change.wanted
             ]
             self.connection.execute(wanted, rows)
+            resettle(self.connection, [entry_id for entry_id, _ in change.wanted])
         learn(self.connection, change.learned)
 
     def _set(self, entry_ids: Iterable[int], **values: object) -> None:
@@ -120,6 +124,7 @@ class EnteredPage:
         rows = []
         taken: dict[int, str] = {}
         refused: set[int] = set()
+        offered: dict[int, str] = {}
         for entry in entries:
             like = known.get(entry.like, {}) if entry.like is not None else {}
             row = entry_row(self.account, self.folder, entry, self.time) | {
@@ -129,9 +134,13 @@ class EnteredPage:
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key
                 refused |= {entry.same_as} if same["state"] == "not admitted" else set()
-                size = same.pop("size")
-                # What has grown is not what was filed: nothing is done to it.
-                row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
+                size, backlog = same.pop("size"), same.pop("backlog")
+                if same.pop("described") and same["mail_id"] is None:
+                    offered[entry.same_as] = entry.listed.key
+                    row |= {"state": "offered", "anchor": same["anchor"], "backlog": backlog}
+                else:
+                    # What has grown is not what was filed: nothing is done to it.
+                    row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
             rows.append(row)
         _ADD.run(self.connection, rows)
         self._set(taken, anchor=None, owed=None, again=None)
@@ -141,6 +150,16 @@ class EnteredPage:
             moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
             self.connection.execute(moved, [{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
         move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
+        self._move(offered)
+
+    def _move(self, offered: Mapping[int, str]) -> None:
+        """Let what was decided about entries, by id, be decided about these keys, which are their messages."""
+        if offered:
+            found = self.connection.execute(
+                _LISTED, {"account": self.account, "folder": self.folder, "keys": list(offered.values())}
+            )
+            new = {row.key: row.id for row in found}
+            move_offers(self.connection, {entry_id: new[key] for entry_id, key in offered.items()})
 
 
 def entry_row(account: str, folder: str, entry: Entry, time: float) -> dict[str, object]:

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from gatewayd import Action, Listed, difference
 from gatewayd_sql.changes import OWES
+from gatewayd_sql.decisions import move_offers
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.refused import move
 from gatewayd_sql.tables import folder as folders
@@ -31,7 +32,7 @@ __all__ = ["ArrivedKeys", "entries_of", "told_most"]
 _Row: TypeAlias = "Row[*tuple[object, ...]]"
 
 #: Which entry of a key says most of its message, if none has a mail.
-_ORDER = ("waiting", "not admitted", "offered", "vanished")
+_ORDER = ("waiting", "not admitted", "offered", "dismissed", "vanished")
 
 # Folder by folder, so that the index of keys is used.
 _ENTRIES = (
@@ -116,6 +117,10 @@ class ArrivedKeys:
         elif own is None or own.id != source.id:
             # Who sent it, and for whom a person admitted it.
             move(self.connection, self.account, self.folder, {source.id: source.key})
+        if source.described and not (own is not None and own.described):
+            # What was decided about it, too.
+            mine = select(ledger.c.id).where(ledger.c.account == self.account, ledger.c.folder == self.folder)
+            move_offers(self.connection, {source.id: self.connection.execute(mine.where(ledger.c.key == source.key)).scalar_one()})
         return own is None
 
     def _state(self, entry: Entry, source: _Row) -> dict[str, object]:
@@ -141,7 +146,7 @@ class ArrivedKeys:
     def _leave(self, row: _Row) -> None:
         """Let an entry of another folder be gone from there."""
         values: dict[str, object] = {"gone_at": row.gone_at or self.time, "anchor": None, "owed": None, "again": None}
-        if row.state in {"waiting", "offered"}:
+        if row.state in {"waiting", "offered", "dismissed"}:
             values |= {"state": "vanished", "cause": clean(f"its message is in {self.folder} by now")}
         self.connection.execute(_THIS.values(values), {"entry": row.id})
 

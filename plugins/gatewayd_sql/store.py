@@ -14,6 +14,7 @@ from gatewayd_sql.health import Daemons
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
 from gatewayd_sql.offer import SqlOffer
+from gatewayd_sql.offering import Offers
 from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.provisional import Provisionals
@@ -30,6 +31,7 @@ class Sql(
     RequestTables,
     Ledger,
     Owing,
+    Offers,
     Filer,
     DeskTables,
     OutboxTables,

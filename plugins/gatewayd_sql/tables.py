@@ -57,8 +57,7 @@ __all__ = [
 metadata = MetaData()
 
 #: Spelled out in the statement: an index of part of a table is used only where the database can see that it fits.
-WAITING = literal_column("'waiting'", Text)
-OUT = literal_column("'out'", Text)
+WAITING, OUT = literal_column("'waiting'", Text), literal_column("'out'", Text)
 
 lease = Table(
     "lease",
@@ -124,6 +123,8 @@ ledger = Table(
     Column("former", Id),
     # What the server calls the message in each folder that shows it.
     Column("spanning_id", Text),
+    # It was offered, and its summary is in `offer`.
+    Column("described", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("account", "folder", "key", name="ledger_key"),
     **NEVER_REUSED,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,8 @@ class Gateway:
         self.router: Router | None = None
         self.stopping: Callable[[], bool] = lambda: False
         self.gives_way: Callable[[], bool] = lambda: False
+        #: What each visit is asked to do besides.
+        self.task = Task()
         self.desk = Desk(store=self.store, local_matching=self.matching, specs={one.operator.name: one for one in self.specs})
 
     def another_store(self, url: str | None = None) -> Sql:
@@ -194,7 +197,7 @@ class Gateway:
             stopping=self.stopping,
             gives_way=self.gives_way,
         )
-        task = Task(from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
+        task = replace(self.task, from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
         return visit(account, self.transport, self.specs, tools, task)
 
     def visit(

@@ -26,6 +26,7 @@ from gatewayd.api.store.filing import FilingVerbs
 from gatewayd.api.store.health import HealthVerbs, RequestVerbs
 from gatewayd.api.store.leases import LEASE_SECONDS, LeaseVerbs
 from gatewayd.api.store.ledger import LedgerVerbs, OwedVerbs
+from gatewayd.api.store.offers import OfferVerbs
 from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVerbs
 from gatewayd.api.store.proofs import ProofVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
@@ -44,6 +45,7 @@ __all__ = [
     "HealthVerbs",
     "LeaseVerbs",
     "LedgerVerbs",
+    "OfferVerbs",
     "OutboxVerbs",
     "OwedVerbs",
     "ProofVerbs",
@@ -61,6 +63,7 @@ class Store(
     RequestVerbs,
     LedgerVerbs,
     OwedVerbs,
+    OfferVerbs,
     FilingVerbs,
     DeskVerbs,
     OutboxVerbs,

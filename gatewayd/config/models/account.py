@@ -39,6 +39,10 @@ class ImportConfig(Block):
         max_length=288,
     )
     enabled: bool = Field(default=True, description="`false`: nothing is imported for now.")
+    take: Literal["all", "chosen"] = Field(
+        default="all",
+        description="`chosen`: mail is offered, and only what people choose is imported: see `gatewayd remote`.",
+    )
     start: AnyStart = Field(
         default="all",
         description="What a folder's first listing takes: `all`, `now`, or what arrived since a date (from 00:00 UTC on).",

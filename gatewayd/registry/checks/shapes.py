@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from gatewayd.api.delivery import Recipient, RecipientState
 from gatewayd.api.forwarder import Receipt
+from gatewayd.api.offers import Summary
 from gatewayd.api.session import Heard
 from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
 from gatewayd.registry.checks.fields import Shape, digest, flag, many, moment, number, one_of, optional, pair, source, span, text
@@ -56,6 +57,18 @@ SHAPES: Mapping[type, Shape] = {
             others_gone=flag,
             exists=optional(number()),
             doubts=many(text(0, SAID), most=MANY),
+        ),
+        Shape(
+            Summary,
+            key=text(1, KEY),
+            sender=text(0, SAID),
+            sender_name=text(0, SAID),
+            senders=many(text(0, KEY), most=MANY),
+            to=many(text(0, SAID), most=MANY),
+            subject=text(0, SAID),
+            sent_at=optional(moment),
+            attachments=optional(flag),
+            anchor=text(0, KEY),
         ),
         Shape(Came, key=text(1, KEY), source=source, digest=digest),
         Shape(Gone, key=text(1, KEY), cause=text(0, SAID)),

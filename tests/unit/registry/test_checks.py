@@ -30,6 +30,7 @@ from gatewayd import (
     Record,
     Rivals,
     Session,
+    Summary,
     Watch,
 )
 from gatewayd.matching import LocalMatching
@@ -53,12 +54,23 @@ SOUND: dict[type, Any] = {
     type(one): one
     for one in (
         NORD,
-        Listed("7:1", 20, datetime(2026, 1, 5, tzinfo=UTC), "<1@nord.example>"),
+        Listed("7:1", 20, datetime(2026, 1, 5, tzinfo=UTC), "<1@nord.example>", "1278455344230334865"),
         Page(keys=(Listed("7:1"),), cursor="7 1", exists=1, doubts=("UIDNEXT went back",)),
         Came(key="7:1", source=BytesSource(b"x"), digest=b"d" * 32),
         Gone(key="7:1"),
         Failed(key="7:1", cause="refused"),
         Heard(),
+        Summary(
+            key="7:1",
+            sender="anna@nord.example",
+            sender_name="Anna",
+            senders=("anna@nord.example",),
+            to=("desk@acme.example",),
+            subject="Booking",
+            sent_at=datetime(2026, 1, 5, tzinfo=UTC),
+            attachments=True,
+            anchor="a1",
+        ),
         Contact(record=NORD, type="EMAIL", value="desk@nord.example", contact_type="sales"),
         Link(1, NORD, "its sender"),
         Rivals(1, (NORD,), "its sender"),

@@ -1,0 +1,84 @@
+"""The store's verbs for offers: mail on servers that people choose from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.offers import Chosen, Decision, Offer, OfferQuery, OfferView, Seen
+    from gatewayd.api.queries import Viewer
+
+__all__ = ["OfferVerbs"]
+
+
+class OfferVerbs(ABC):
+    """Keep what is offered, and what each operator decided about it (promise P6).
+
+    The key's state follows from the decisions: it waits while an operator has chosen it and has no filing of it, is ``dismissed``
+    when all operators that it is offered to dismissed it, and else ``offered``, until its bytes are here. What is owed for it is
+    not in ``owed`` as long as an operator that it is offered to has not decided.
+    """
+
+    @abstractmethod
+    def undescribed(self, account: str, folder: str, *, limit: int) -> Sequence[tuple[int, str]]:
+        """Return entry id and key of what is offered, stands, and has no summary yet, by id."""
+
+    @abstractmethod
+    def describe(self, lease: Lease, offers: Sequence[Offer]) -> None:
+        """Commit what the headers say, and to which operators it is offered. What has a summary stays as it is."""
+
+    @abstractmethod
+    def offers(self, viewer: Viewer, query: OfferQuery) -> Sequence[OfferView]:
+        """Return what is or was offered to the viewer, newest entry first.
+
+        What is gone from the server is left out unless the viewer's operator has filed it, or ``query.ids`` names it.
+        """
+
+    @abstractmethod
+    def choose(self, viewer: Viewer, account: str, entry_ids: Collection[int], *, who: str) -> int:
+        """Commit that the viewer's operator has these filed; return how many it had not chosen before.
+
+        What is on the server only waits from now on, as new mail or as backlog as it was offered. The viewer's seen-mark comes to
+        the newest entry that was shown or chosen.
+        """
+
+    @abstractmethod
+    def dismiss(self, viewer: Viewer, account: str, entry_ids: Collection[int], *, who: str, undo: bool = False) -> int:
+        """Commit that the viewer's operator does not want these, or with ``undo`` may want them again; return how many changed."""
+
+    @abstractmethod
+    def chosen(self, account: str, folder: str) -> Mapping[int, Sequence[str]]:
+        """Return the waiting entries that were chosen, with the operators that did."""
+
+    @abstractmethod
+    def chosen_mails(self, account: str, operator: str, *, limit: int) -> Sequence[Chosen]:
+        """Return what the operator chose and has not filed, although the bytes are here, by id."""
+
+    @abstractmethod
+    def end_choice(self, lease: Lease, operator: str, entry_ids: Collection[int], *, otherwise: str) -> None:
+        """Commit that what the operator chose is filed for it; ``otherwise`` says why it never gets what it has no filing of."""
+
+    @abstractmethod
+    def senders_of_offers(
+        self, account: str, operator: str, *, undecided: bool, after: int, limit: int
+    ) -> Sequence[tuple[int, Sequence[str]]]:
+        """Return entry id and From addresses of what the operator's admission refused, could not decide, or let pass.
+
+        Ids above ``after``, by id; only what no person decided about. ``undecided``: only what could not be decided.
+        """
+
+    @abstractmethod
+    def judge_offers(self, lease: Lease, operator: str, decisions: Mapping[int, Decision]) -> None:
+        """Commit what the operator's admission says of these entries now; what a person decided stays."""
+
+    @abstractmethod
+    def seen(self, viewer: Viewer, account: str) -> Seen:
+        """Return how much the viewer has seen: one user, or the operator where no user or several are named."""
+
+    @abstractmethod
+    def show(self, viewer: Viewer, account: str, entry_id: int) -> None:
+        """Commit that the viewer was shown the account's list up to that entry. The mark stays as it is."""

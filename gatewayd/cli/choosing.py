@@ -1,0 +1,157 @@
+"""Download what a viewer chooses of what is offered, and say of each key what became of it; or dismiss it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.api.health import Task
+from gatewayd.api.offers import OfferQuery
+from gatewayd.cli import output
+from gatewayd.cli.answers import progress_bar
+from gatewayd.cli.params import Asker
+from gatewayd.cli.visiting import visit_one
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.runtime.standard_output import standard_output_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.api.health import Answer
+    from gatewayd.api.offers import OfferView
+    from gatewayd.api.queries import Viewer
+    from gatewayd.cli.app import App
+    from gatewayd.config import AccountConfig
+
+__all__ = ["COMMANDS", "accounts_of", "asker_of", "download"]
+
+#: How many offers are read at once.
+_PAGE = 1000
+
+
+def asker_of(operator: str | None, user: str | None) -> Asker:
+    """Return who asks: ``user`` is the user of an operator, as `acme/irina`, or with ``operator`` the user alone."""
+    if user and "/" in user:
+        named, _, user = user.partition("/")
+        if operator not in {None, named}:
+            raise click.UsageError(f"--operator {operator} and --user {named}/{user} are two operators")
+        operator = named
+    return Asker(operator, (user,) if user else ())
+
+
+def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountConfig]:
+    """Return the importing accounts that the viewer may see, those of ``names`` if given.
+
+    Raises PermanentError for one that this viewer may not see, as for one that there is not.
+    """
+    mine = {
+        one.name: one
+        for one in app.config.accounts.values()
+        if one.imports and viewer.operator in one.operators and (one.user is None or one.user in viewer.users)
+    }
+    for name in names:
+        if name not in mine:
+            app.account(name)
+            have = ", ".join(sorted(mine)) or "none"
+            raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
+    return [mine[name] for name in names] if names else list(mine.values())
+
+
+def download(
+    app: App, asker: Asker, accounts: Sequence[str], keys: Sequence[str], *, offered: bool, forward: bool, as_json: bool
+) -> bool:
+    """Have chosen keys filed for the viewer's operator, or with ``offered`` all that is offered; return whether anything failed."""
+    viewer = app.viewer(asker)
+    failed, missing = False, set(keys)
+    with progress_bar() as show:
+        for account in accounts_of(app, viewer, accounts):
+            wanted = _wanted(app, viewer, account, keys, offered=offered)
+            missing -= {one.key for one in wanted}
+            if not wanted:
+                continue
+            ids = [one.id for one in wanted]
+            app.store.choose(viewer, account.name, ids, who=app.who)
+            is_done = partial(_is_done, app, viewer, account, ids)
+            with standard_output_kept():
+                answer = visit_one(app, account, Task(forward=forward), show, done=is_done)
+            failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
+    if missing:
+        advice = "`gatewayd remote --from-beginning` lists what is offered."
+        output.error(PermanentError(f"not offered to {viewer.operator}: {', '.join(sorted(missing))}", advice=advice))
+    if offered and not (failed or keys):
+        output.note("All that was offered is here.")
+    return failed or bool(missing)
+
+
+def _wanted(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> list[OfferView]:
+    """Return the offers of these keys, or all that the viewer's operator has not decided about."""
+    found: list[OfferView] = []
+    before = None
+    query = partial(OfferQuery, account=account.name, keys=tuple(keys) or None, open=offered, limit=_PAGE)
+    while page := app.store.offers(viewer, query(before=before)):
+        found += page
+        before = page[-1].id
+    return found
+
+
+def _read(app: App, viewer: Viewer, account: str, ids: Sequence[int]) -> Sequence[OfferView]:
+    return app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids)))
+
+
+def _is_done(app: App, viewer: Viewer, account: AccountConfig, ids: Sequence[int]) -> bool:
+    return all(one.decision != "chosen" or one.state == "vanished" for one in _read(app, viewer, account.name, ids))
+
+
+def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_json: bool) -> bool:
+    """Print what became of each key; return whether one of them is not here."""
+    found = _read(app, viewer, answer.account, ids)
+    left = [one for one in found if one.decision != "filed"]
+    for text in (*answer.notes, *answer.problems):
+        output.note(f"{answer.account}: {text}")
+    if answer.error:
+        output.error(GatewaydError(answer.error, advice=answer.advice), account=answer.account)
+    results = [(one, *_result(one)) for one in found]
+    if as_json:
+        for one, result, cause in results:
+            shown = output.fields(one, "account", "folder", "key", "id")
+            output.json_line({**shown, "result": result, "mail": one.mail_id, "cause": cause or None})
+    else:
+        rows = [(one.account, one.key, result, str(one.mail_id or ""), one.subject[:60], cause) for one, result, cause in results]
+        output.table(("account", "key", "result", "#mail", "subject", "why"), rows)
+    # What was refused is shown no more: a delivery of somebody else's came back by it.
+    return bool(left or len(found) < len(ids))
+
+
+def _result(one: OfferView) -> tuple[str, str]:
+    """Return what became of a key that was chosen, in a word, and why."""
+    if one.decision == "filed":
+        return "here", ""
+    if one.state == "vanished":
+        return "gone", one.cause or "deleted on the server before it was fetched"
+    if one.decision == "chosen":
+        return "waiting", "it is chosen, and fetched by the next visit"
+    return one.decision, one.cause
+
+
+@click.command("dismiss")
+@click.argument("account")
+@click.option("--key", "keys", multiple=True, required=True, metavar="K", help="The key, as `remote` shows it; may be repeated.")
+@click.option("--operator", metavar="O", help="The operator that does not want it; required if there are several.")
+@click.option("--user", metavar="O/U", help="The user who dismisses it, as `operator/user`.")
+@click.option("--undo", is_flag=True, help="Offer again what was dismissed.")
+@click.pass_obj
+def _dismiss(app: App, *, account: str, keys: Sequence[str], operator: str | None, user: str | None, undo: bool) -> int:
+    """Hide mail that is offered from everybody of the operator. It stays on the server, and offered to other operators."""
+    viewer = app.viewer(asker_of(operator, user))
+    (chosen,) = accounts_of(app, viewer, [account])
+    found = _wanted(app, viewer, chosen, keys, offered=False)
+    changed = app.store.dismiss(viewer, account, [one.id for one in found], who=app.who, undo=undo)
+    if missing := sorted(set(keys) - {one.key for one in found}):
+        raise PermanentError(f"not offered to {viewer.operator}: {', '.join(missing)}", advice="See `gatewayd remote`.")
+    output.note(f"{output.count(changed, 'message')} {'offered again' if undo else 'dismissed'}.")
+    return 0
+
+
+COMMANDS = (_dismiss,)

@@ -1,0 +1,151 @@
+"""``remote``: list what is on the servers for a person to choose from, after a look at them that changes nothing there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from gatewayd.api.health import Task
+from gatewayd.cli import output
+from gatewayd.cli.answers import progress_bar
+from gatewayd.cli.choosing import accounts_of, asker_of
+from gatewayd.cli.params import ID, json_option, limit_option
+from gatewayd.cli.visiting import visit_one
+from gatewayd.desk.offers import RemoteQuery, remote_mail
+from gatewayd.runtime.standard_output import standard_output_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.api.health import Answer
+    from gatewayd.api.offers import OfferView
+    from gatewayd.cli.app import App
+    from gatewayd.config import AccountConfig
+
+__all__ = ["COMMANDS"]
+
+_COLUMNS = ("#id", "key", "received", "from", "subject", "#size", "files", "here")
+_FILES = {True: "yes", False: "", None: "?"}
+
+
+@click.command("remote")
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@click.option("--operator", metavar="O", help="The operator; required if there are several.")
+@click.option("--user", metavar="O/U", help="The user, as `operator/user`: with the own personal mail, and a seen-mark of its own.")
+@click.option("--waiting", is_flag=True, help="All that is still offered, seen before or not.")
+@click.option("--from-beginning", is_flag=True, help="Everything, with what is here already or was dismissed.")
+@click.option("--search", metavar="WORD", help="Only mail with this text in subject, sender or recipients.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Only what arrived since this day, 00:00 UTC.")
+@click.option(
+    "--before", type=ID, metavar="ID", help="Only ids below this one: continue a list, without a new look at the servers."
+)
+@limit_option
+@json_option
+@click.pass_obj
+def _remote(
+    app: App,
+    *,
+    accounts: Sequence[str],
+    operator: str | None,
+    user: str | None,
+    waiting: bool,
+    from_beginning: bool,
+    search: str | None,
+    since: datetime | None,
+    before: int | None,
+    limit: int,
+    as_json: bool,
+) -> int:
+    """List mail that is offered to an operator, newest first, account by account: what came after its last download.
+
+    The server of each ACCOUNT is asked first, and nothing is changed there. One that can't be asked is marked (!).
+    `gatewayd import ACCOUNT --key K` has what is chosen.
+    """
+    if waiting and from_beginning:
+        raise click.UsageError("--waiting goes without --from-beginning")
+    which: Literal["new", "waiting", "all"] = "all" if from_beginning else "waiting" if waiting else "new"
+    after = since.replace(tzinfo=UTC) if since else None
+    query = RemoteQuery(which=which, text=search, since=after, before=before, limit=limit + 1)
+    viewer = app.viewer(asker_of(operator, user))
+    app.warn_of_faults()
+    failed = False
+    for account in accounts_of(app, viewer, accounts):
+        broken = None if before else _look(app, account)
+        failed |= broken is not None
+        found = remote_mail(app.store, viewer, account.name, query)
+        if as_json:
+            _print_json(account, found[:limit], broken)
+            continue
+        _print(account, found[:limit], broken, more=len(found) > limit)
+        if found and not (search or before):
+            app.store.show(viewer, account.name, found[0].id)
+    return 1 if failed else 0
+
+
+def _look(app: App, account: AccountConfig) -> Answer | None:
+    """Ask an account's server what is new, and have the headers of what is offered; return why that failed."""
+    with progress_bar() as show, standard_output_kept():
+        answer = visit_one(app, account, Task(look=True), show)
+    return answer if answer.error or answer.problems else None
+
+
+def _why(broken: Answer) -> str:
+    return broken.error or "; ".join(broken.problems)
+
+
+def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, *, more: bool) -> None:
+    """Print an account's list, below its name."""
+    described = f": {account.description}" if account.description else ""
+    output.say(f"{'(!) ' if broken else ''}{account.name}{described}")
+    if broken:
+        output.say(f"    {_why(broken)}")
+        if broken.advice:
+            output.say(f"    {broken.advice}")
+    rows = [
+        (
+            str(one.id),
+            one.key,
+            output.minute(one.arrival or one.sent_at),
+            one.sender_name or one.sender,
+            one.subject[:60],
+            "" if one.size is None else str(one.size),
+            _FILES[one.attachments],
+            _here(one),
+        )
+        for one in found
+    ]
+    output.table(_COLUMNS, rows)
+    if more:
+        output.more(before=found[-1].id)
+    if not rows:
+        output.say("    nothing new")
+
+
+def _here(one: OfferView) -> str:
+    """Return the mail that it is here, or what is decided about it."""
+    if one.mail_id is not None:
+        return f"mail {one.mail_id}"
+    return one.cause if one.decision == "offered" else one.decision
+
+
+def _print_json(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None) -> None:
+    if broken:
+        output.json_line({"account": account.name, "error": _why(broken), "advice": broken.advice or None})
+    for one in found:
+        output.json_line(
+            {
+                **output.fields(one, "id", "account", "folder", "key"),
+                "from": one.sender,
+                "from_name": one.sender_name,
+                **output.fields(one, "to", "subject", "sent_at"),
+                "received_at": output.moment(one.arrival),
+                **output.fields(one, "size", "attachments", "decision"),
+                "mail": one.mail_id,
+                "cause": one.cause or None,
+            }
+        )
+
+
+COMMANDS = (_remote,)

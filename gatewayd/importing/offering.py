@@ -1,0 +1,115 @@
+"""Read what people choose mail by, decide to which operators it is offered, and file for further operators what is here.
+
+The server is asked for the headers of each message once. Senders are judged as for mail: an operator is shown only what it admits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatewayd.api.offers import Offer, Summary
+from gatewayd.api.tally import Tally
+from gatewayd.errors import TransientError
+from gatewayd.importing.backfilling import Backfill
+from gatewayd.importing.outcomes import contact_types
+from gatewayd.importing.readmission import sent_by
+from gatewayd.importing.rematch import BATCH
+from gatewayd.matching import MatchRequest, RawMail
+from gatewayd.message.mail import BytesSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gatewayd.api.ledger import Waiting
+    from gatewayd.api.offers import Decision
+    from gatewayd.api.session import Session
+    from gatewayd.importing.context import VisitContext
+    from gatewayd.matching import OperatorSpec
+
+__all__ = ["Offering"]
+
+#: For how many keys headers are read and committed at once.
+_PAGE = 1000
+
+
+class Offering:
+    """Offers mail of one account in one visit, and marks what was chosen."""
+
+    def __init__(self, context: VisitContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._lease = context.lease
+        self._matching = context.tools.matching
+
+    def describe(self, folder: str) -> None:
+        """Read the headers of what is offered in a folder and has no summary yet, page by page, where people may look at it.
+
+        An account that takes all has them read once somebody looks: perhaps nobody ever does.
+        """
+        if self._context.imports.take == "all" and not self._context.task.look:
+            return
+        account = self._lease.account
+        while page := self._store.undescribed(account, folder, limit=_PAGE):
+            found = self._context.sessions.call(_summaries, folder, [key for _, key in page])
+            # What can't be had is shown without a word: it is asked for no second time.
+            said = {entry_id: found.get(key) or Summary(key=key) for entry_id, key in page}
+            decisions = self._decisions({entry_id: one.senders for entry_id, one in said.items()}, self._context.specs)
+            user = self._context.account.user
+            offers = [Offer(entry_id=one, summary=said[one], user=user, decisions=decisions[one]) for one in said]
+            self._store.describe(self._lease, offers)
+            self._context.go_on()
+
+    def marked(self, folder: str, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Return what waits in a folder, with the operators that chose it, for which alone it is filed."""
+        # Read after what waits: so none of it counts as mail for all that was chosen meanwhile.
+        chosen = self._store.chosen(self._lease.account, folder)
+        return [replace(one, chosen=tuple(by)) if (by := chosen.get(one.entry_id)) else one for one in waiting]
+
+    def file_stored(self) -> None:
+        """File what operators chose and whose bytes are here already: another operator chose it first, or the mail came twice."""
+        for spec in self._context.specs:
+            self._file_stored(spec)
+
+    def _file_stored(self, spec: OperatorSpec) -> None:
+        name = spec.operator.name
+        backfill = Backfill(
+            store=self._store,
+            matching=self._matching,
+            spec=spec,
+            lease=self._lease,
+            imports=self._context.imports,
+            user=self._context.account.user,
+            routing=self._context.routing,
+            keep_alive=self._context.sessions.keep_alive,
+        )
+        while chosen := self._store.chosen_mails(self._lease.account, name, limit=BATCH):
+            mails = list(dict.fromkeys(one.mail_id for one in chosen))
+            filed, undecided = backfill.file(mails, admitted=True, new={one.mail_id for one in chosen if not one.backlog})
+            if undecided:
+                raise TransientError(f"operator {name}: {undecided}")
+            self._context.reporter.filed(Tally(filed=filed))
+            others = "it is another operator's, or a user's: a delivery of theirs comes back by it"
+            self._store.end_choice(self._lease, name, [one.entry_id for one in chosen], otherwise=others)
+            self._context.go_on()
+
+    def _decisions(self, senders: Mapping[int, Sequence[str]], specs: Sequence[OperatorSpec]) -> Mapping[int, dict[str, Decision]]:
+        """Return what each operator's admission says of these entries, by their senders."""
+        names = [one.operator.name for one in specs]
+        types = contact_types(self._context.imports)
+        decisions: dict[int, dict[str, Decision]] = {one: dict.fromkeys(names, "offered") for one in senders}
+        if not types:
+            return decisions
+        raw_mails = tuple(RawMail(one, BytesSource(b""), view=sent_by(one, each)) for one, each in senders.items())
+        request = MatchRequest(raw_mails=raw_mails, specs=tuple(specs), contact_types=types, admit_only=True)
+        for found in self._matching.begin(request).result(self._context.sessions.keep_alive).results:
+            for one in found.refused:
+                decisions[one][found.operator] = "refused"
+            for one in found.pending:
+                decisions[one][found.operator] = "undecided"
+        return decisions
+
+
+def _summaries(session: Session, folder: str, keys: Sequence[str]) -> dict[str, Summary]:
+    """Return what the headers of these messages say, by key. Runs in the session's thread."""
+    return {one.key: one for one in session.summaries(folder, keys)}

@@ -1,0 +1,73 @@
+"""The tables of offers. Importing this module makes ``metadata`` complete.
+
+offer       what a person chooses a message by: what its headers said when they were read, once
+offered_to  by operator, what its admission said of an offer, and then what its people decided
+seen        how much of an account's list a viewer has seen
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Table, Text, literal_column
+
+from gatewayd_sql.admission_tables import metadata
+from gatewayd_sql.dialect import SMALL_ROWS, Id, only_where
+from gatewayd_sql.tables import ledger
+
+__all__ = ["CHOSEN", "OFFERED", "metadata", "offer", "offered_to", "seen"]
+
+#: Spelled out like ``WAITING``.
+CHOSEN, OFFERED = literal_column("'chosen'", Text), literal_column("'offered'", Text)
+
+offer = Table(
+    "offer",
+    metadata,
+    Column("entry_id", ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_name", Text, nullable=False),
+    # One From address a line, in lower case.
+    Column("senders", Text, nullable=False),
+    # A list as JSON: it is only ever shown.
+    Column("recipients", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # Subject, sender and recipients, case-folded.
+    Column("search", Text, nullable=False),
+    Column("sent_at", Double),
+    Column("attachments", Boolean),
+)
+Index(
+    "ledger_undescribed",
+    ledger.c.account,
+    ledger.c.folder,
+    ledger.c.id,
+    **only_where((ledger.c.state == OFFERED) & ~ledger.c.described),
+)
+
+offered_to = Table(
+    "offered_to",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    Column("entry_id", ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    # The user whose personal account it came to.
+    Column("owner", Text),
+    Column("decision", Text, nullable=False),
+    # Who chose or dismissed it.
+    Column("who", Text, nullable=False),
+    # Why it could not be had.
+    Column("cause", Text, nullable=False),
+    **SMALL_ROWS,
+)
+Index("offered_to_entry", offered_to.c.entry_id)
+Index("offered_to_chosen", offered_to.c.account, offered_to.c.entry_id, **only_where(offered_to.c.decision == CHOSEN))
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    # Empty for the operator itself.
+    Column("owner", Text, primary_key=True),
+    Column("mark", Id, nullable=False),
+    Column("shown", Id, nullable=False),
+    **SMALL_ROWS,
+)

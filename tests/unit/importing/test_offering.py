@@ -1,0 +1,284 @@
+"""What people choose: each operator is shown what it admits, chooses for itself alone, and nothing is settled before all decided."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Action, OfferQuery, Viewer
+from gatewayd.api.health import Task
+from gatewayd.config import ImportConfig
+from gatewayd.testing import FakeTransport, make_contact, make_record
+from gatewayd.testing.contracts.custodian import make_raw
+from tests.unit.importing.filled import filled
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import OfferView
+
+ACME, GLOBETROT = Viewer(operator="acme"), Viewer(operator="globetrot")
+CHOSEN = ImportConfig(take="chosen")
+
+
+def offers(gateway: Gateway, viewer: Viewer = ACME, *, still: bool = True) -> Sequence[OfferView]:
+    return gateway.store.offers(viewer, OfferQuery(account="main", open=still))
+
+
+def keys(gateway: Gateway, viewer: Viewer = ACME) -> list[str]:
+    return [one.key for one in offers(gateway, viewer)]
+
+
+def choose(gateway: Gateway, viewer: Viewer, *wanted: str) -> int:
+    ids = [one.id for one in offers(gateway, viewer, still=False) if one.key in wanted]
+    assert len(ids) == len(wanted)
+    return gateway.store.choose(viewer, "main", ids, who="anna")
+
+
+def dismiss(gateway: Gateway, viewer: Viewer, *wanted: str, undo: bool = False) -> int:
+    ids = [one.id for one in offers(gateway, viewer, still=False) if one.key in wanted]
+    return gateway.store.dismiss(viewer, "main", ids, who="anna", undo=undo)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Gateway]:
+    """An account of two operators with three mails, all of them offered."""
+    imports = ImportConfig(take="chosen", after=Action(do="delete"))
+    with Gateway(tmp_path, filled(3), imports=imports, specs=[spec("acme"), spec("globetrot")]) as gateway:
+        gateway.good()
+        yield gateway
+
+
+def test_mail_is_offered_with_what_its_headers_say_and_never_asked_for_again(shared: Gateway) -> None:
+    assert shared.states() == {"1:1": "offered", "1:2": "offered", "1:3": "offered"}
+    newest, _, _ = offers(shared)
+    assert (newest.key, newest.sender, newest.to, newest.attachments, newest.decision) == (
+        "1:3",
+        "anna@example.com",
+        ("reservations@example.com",),
+        False,
+        "offered",
+    )
+    assert newest.subject
+    assert newest.sent_at
+    assert newest.size == len(shared.transport.message("1:3").raw)
+    shared.good()
+    shared.good(compare=True)
+    assert len(shared.transport.steps("headers")) == 1, "a listing is never read twice"
+    assert not shared.transport.steps("message"), "nothing is fetched"
+
+
+def test_P6_a_choice_is_filed_for_the_chooser_alone(shared: Gateway) -> None:
+    assert choose(shared, ACME, "1:2") == 1
+    assert choose(shared, ACME, "1:2") == 0
+    assert shared.states()["1:2"] == "waiting"
+    shared.good()
+    assert [(one.operator, one.key, one.unread) for one in shared.filings()] == [("acme", "1:2", True)]
+    assert not shared.filings("globetrot")
+    assert shared.states() == {"1:1": "offered", "1:2": "filed", "1:3": "offered"}
+    assert keys(shared) == ["1:3", "1:1"]
+    assert keys(shared, GLOBETROT) == ["1:3", "1:2", "1:1"], "one operator's choice hides nothing from another"
+    assert shared.audit().proven
+
+
+def test_a_second_choice_is_filed_from_the_bytes_that_are_here(shared: Gateway) -> None:
+    choose(shared, ACME, "1:2")
+    shared.good()
+    fetched = len(shared.transport.steps("message"))
+    choose(shared, GLOBETROT, "1:2")
+    shared.good()
+    assert [one.key for one in shared.filings("globetrot")] == ["1:2"]
+    assert len(shared.transport.steps("message")) == fetched
+    assert len(shared.filings()) == 1
+
+
+def test_two_keys_with_the_same_bytes_are_each_filed_for_who_chose_them(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    transport.deliver(make_raw(1))
+    transport.deliver(make_raw(1))
+    with Gateway(tmp_path, transport, imports=CHOSEN, specs=[spec("acme"), spec("globetrot")]) as gateway:
+        gateway.good()
+        choose(gateway, ACME, "1:1")
+        choose(gateway, GLOBETROT, "1:2")
+        gateway.good()
+        assert gateway.states() == {"1:1": "filed", "1:2": "duplicate"}
+        assert (len(gateway.filings()), len(gateway.filings("globetrot"))) == (1, 1)
+
+
+def test_P3_a_settle_is_owed_once_all_operators_decided_and_never_for_what_nobody_chose(shared: Gateway) -> None:
+    choose(shared, ACME, "1:1", "1:2")
+    for _ in range(2):
+        assert shared.good().settled == 0
+    dismiss(shared, GLOBETROT, "1:1", "1:3")
+    dismiss(shared, ACME, "1:3")
+    shared.good()
+    assert shared.transport.keys() == ["1:2", "1:3"], "the other operator has not decided about 1:2, and nobody chose 1:3"
+    choose(shared, GLOBETROT, "1:2")
+    shared.good()
+    shared.good()
+    assert shared.transport.keys() == ["1:3"]
+
+
+def test_a_key_is_dismissed_when_all_dismissed_it_and_offered_again_when_one_changes_its_mind(shared: Gateway) -> None:
+    assert dismiss(shared, ACME, "1:1") == 1
+    assert shared.states()["1:1"] == "offered"
+    assert keys(shared) == ["1:3", "1:2"]
+    assert keys(shared, GLOBETROT) == ["1:3", "1:2", "1:1"]
+    assert dismiss(shared, GLOBETROT, "1:1") == 1
+    assert shared.states()["1:1"] == "dismissed"
+    shared.good(compare=True)
+    assert shared.states()["1:1"] == "dismissed"
+    assert dismiss(shared, ACME, "1:1", undo=True) == 1
+    assert shared.states()["1:1"] == "offered"
+    assert choose(shared, GLOBETROT, "1:1") == 1, "what was dismissed can be chosen"
+    assert shared.states()["1:1"] == "waiting"
+
+
+def decided(gateway: Gateway) -> dict[str, str]:
+    return {one.subject: one.decision for one in offers(gateway, still=False)}
+
+
+def test_P1_offers_dismissals_and_choices_outlive_a_renumbering(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    for number in (1, 2, 3, 4):
+        transport.deliver(make_raw(number, subject=f"No. {number}"), arrival=datetime(2026, 1, number, tzinfo=UTC))
+    transport.page_size = 2
+    with Gateway(tmp_path, transport, imports=CHOSEN) as gateway:
+        gateway.good()
+        dismiss(gateway, ACME, "1:1")
+        choose(gateway, ACME, "1:2")
+        gateway.good()
+        transport.renumber()
+        choose(gateway, ACME, "1:4")
+        for _ in range(2):
+            gateway.visit()
+            assert decided(gateway) == {"No. 1": "dismissed", "No. 2": "filed", "No. 3": "offered", "No. 4": "filed"}
+        assert gateway.states() == {
+            "1:1": "vanished",
+            "1:2": "filed",
+            "1:3": "vanished",
+            "1:4": "vanished",
+            "2:1": "dismissed",
+            "2:2": "filed",
+            "2:3": "offered",
+            "2:4": "filed",
+        }
+        assert len(gateway.filings()) == 2
+
+
+def test_what_could_not_be_had_stays_offered_with_its_cause(shared: Gateway) -> None:
+    shared.transport.fail("1:2", "it is garbled")
+    choose(shared, ACME, "1:2")
+    shared.visit()
+    (one,) = [one for one in offers(shared) if one.key == "1:2"]
+    assert (one.decision, one.cause, shared.states()["1:2"]) == ("offered", "it is garbled", "offered")
+    shared.transport.fail("1:2", "")
+    choose(shared, ACME, "1:2")
+    shared.good()
+    assert len(shared.filings()) == 1
+
+
+def test_a_message_that_was_deleted_before_it_was_fetched_says_so(shared: Gateway) -> None:
+    (one,) = [one for one in offers(shared) if one.key == "1:2"]
+    shared.transport.vanish("1:2")
+    choose(shared, ACME, "1:2")
+    shared.visit()
+    (one,) = shared.store.offers(ACME, OfferQuery(account="main", ids=(one.id,)))
+    assert (one.state, one.cause) == ("vanished", "gone from the server before it was fetched")
+    assert "1:2" not in keys(shared)
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_what_was_offered_as_new_is_new_when_it_is_chosen(tmp_path: Path, *, new: bool) -> None:
+    with Gateway(tmp_path, filled(1), imports=CHOSEN) as gateway:
+        gateway.good()
+        key = gateway.transport.deliver(make_raw(7)) if new else "1:1"
+        gateway.good()
+        choose(gateway, ACME, key)
+        (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9)
+        assert waiting.backlog is not new
+
+
+def test_P6_an_offer_is_shown_after_admission_only_and_a_choice_needs_none(tmp_path: Path) -> None:
+    known = directory([], [make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")])
+    transport = FakeTransport(account="main")
+    transport.deliver(make_raw(1))
+    transport.deliver(make_raw(2, sender="stranger@example.com"))
+    imports = ImportConfig(take="chosen", contact_types={"customer": ("sales",)})
+    specs = [spec("acme", "calm", known=True), spec("globetrot")]
+    with Gateway(tmp_path, transport, imports=imports, plugins=[known, matcher("calm", links_all)], specs=specs) as gateway:
+        gateway.good()
+        assert (keys(gateway), keys(gateway, GLOBETROT)) == (["1:1"], [])
+        choose(gateway, ACME, "1:1")
+        gateway.good()
+        assert [one.key for one in gateway.filings()] == ["1:1"]
+        assert not gateway.filings("globetrot")
+
+
+def test_P6_a_personal_accounts_offers_are_its_users(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(1), imports=CHOSEN, user="irina") as gateway:
+        gateway.good()
+        irina = Viewer(operator="acme", users=("irina",))
+        assert (keys(gateway), keys(gateway, Viewer(operator="acme", users=("bob",)))) == ([], [])
+        ids = [one.id for one in offers(gateway, irina)]
+        assert gateway.store.choose(ACME, "main", ids, who="bob") == 0
+        assert gateway.store.choose(irina, "main", ids, who="irina") == 1
+        gateway.good()
+        assert (len(gateway.filings()), len(gateway.filings("acme", "irina"))) == (0, 1)
+
+
+def test_an_account_that_takes_all_offers_what_was_there_before_its_start_once_somebody_looks(tmp_path: Path) -> None:
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    transport = FakeTransport(account="main")
+    for number in (1, 2, 3):
+        transport.deliver(make_raw(number), arrival=start + timedelta(days=number - 3))
+    with Gateway(tmp_path, transport, imports=ImportConfig(start=start)) as gateway:
+        gateway.good()
+        assert gateway.states() == {"1:1": "offered", "1:2": "offered", "1:3": "filed"}
+        assert (keys(gateway), transport.steps("headers")) == ([], [])
+        gateway.task = Task(look=True)
+        gateway.good()
+        gateway.task = Task()
+        assert keys(gateway) == ["1:2", "1:1"]
+        choose(gateway, ACME, "1:1")
+        gateway.good()
+        assert sorted(one.key for one in gateway.filings()) == ["1:1", "1:3"]
+
+
+def test_a_look_fetches_nothing_and_the_next_visit_does(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(2)) as gateway:
+        gateway.task = Task(look=True)
+        assert gateway.good().gave_way
+        assert gateway.states() == {"1:1": "waiting", "1:2": "waiting"}
+        gateway.task = Task()
+        assert gateway.good().tally.filed == 2
+
+
+def test_P2_the_same_key_chosen_by_many_at_once_is_filed_once(shared: Gateway) -> None:
+    ids = [one.id for one in offers(shared) if one.key == "1:1"]
+    stores = [shared.another_store() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda store: store.choose(ACME, "main", ids, who="anna"), stores))
+    assert sorted(counts) == [0, 0, 0, 1]
+    shared.good()
+    shared.good()
+    assert len(shared.filings()) == 1
+
+
+def test_the_mark_moves_by_a_download_alone_to_the_newest_that_was_shown(shared: Gateway) -> None:
+    irina = Viewer(operator="acme", users=("irina",))
+    newest, _, oldest = offers(shared)
+    assert shared.store.seen(irina, "main").mark == 0
+    shared.store.show(irina, "main", newest.id)
+    shared.store.show(irina, "main", oldest.id)
+    assert shared.store.seen(irina, "main").mark == 0
+    shared.store.choose(irina, "main", [oldest.id], who="irina")
+    assert shared.store.seen(irina, "main").mark == newest.id
+    assert shared.store.seen(ACME, "main").mark == 0, "each viewer has a mark of its own"
+    shared.store.choose(ACME, "main", [oldest.id], who="anna")
+    assert shared.store.seen(ACME, "main").mark == oldest.id, "of those that were never shown anything, what was chosen"
