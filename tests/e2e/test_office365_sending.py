@@ -59,3 +59,36 @@ def test_P7_one_account_imports_forwards_and_writes_and_nothing_goes_twice(tmp_p
     assert "Exchange has sent it" in rows[1]["recipients"][0]["words"]
     assert len(graph.delivered) == 3
     assert {message_from_bytes(one.mime, policy=default)["From"] for one in graph.delivered} == {"Acme <desk@acme.example>"}
+
+
+@pytest.mark.parametrize(
+    ("entra", "exchange", "lacks"),
+    [
+        ({"Mail.Read"}, {"Mail.ReadWrite", "Mail.Send"}, []),
+        (set(), {"Mail.ReadWrite", "Mail.Send"}, []),
+        ({"Mail.Send"}, {"Mail.ReadWrite"}, []),
+        ({"Mail.Read"}, {"Mail.Send"}, ["needs the permission Mail.ReadWrite, and the access token has Mail.Read"]),
+        ({"Mail.ReadWrite"}, set(), ["needs the permission Mail.Send, and the access token has Mail.ReadWrite"]),
+    ],
+)
+def test_check_calls_nothing_missing_that_entra_and_exchange_grant_between_them(
+    tmp_path: Path, graph: Graph, entra: set[str], exchange: set[str], lacks: list[str]
+) -> None:
+    """A token shows what Entra grants, and nothing of RBAC for Applications."""
+    mailbox = graph.add_mailbox("desk@acme.example")
+    mailbox.folder("Done")
+    graph.app.roles, graph.app.granted[mailbox.id] = entra, exchange
+    house = House(tmp_path)
+    house.write("credentials/acme365", graph.app.secret)
+    house.operator("acme")
+    house.write(
+        "accounts/desk.yaml",
+        f"kind: office365\noperators: [acme]\nmailbox: {mailbox.id}\ntenant: {graph.app.tenant}\nclient: {graph.app.client}\n"
+        f"secret: !credential acme365\nauthority: {graph.authority}\ngraph: {graph.base}\nca_file: {graph.ca_file}\n"
+        "import: {folders: [INBOX], after: {move: Done}}\nsend: {from: {address: desk@acme.example}, system: true}\n",
+    )
+    done = house.run("check", "--online")
+    said = " ".join(f"{done.out} {done.err}".split())
+    assert done.code == (1 if lacks else 0), said
+    assert all(one in said for one in lacks), said
+    assert ("needs the permission" in said) == bool(lacks), said
