@@ -28,7 +28,7 @@ def _key() -> rsa.RSAPrivateKey:
 
 
 @cache
-def _certificate(days: int = 8) -> Certificate:
+def _certificate(days: int) -> Certificate:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "app")])
     end = datetime.now(UTC) + timedelta(days=days)
     builder = x509.CertificateBuilder(name, name, _key().public_key(), 1, end - timedelta(days=9), end)
@@ -68,7 +68,7 @@ def _codes(client: Client, assertion: str) -> list[int]:
 
 @pytest.fixture
 def certified(graph: Graph) -> Client:
-    app = graph.add_app(certificate=_certificate().public_bytes(serialization.Encoding.PEM).decode())
+    app = graph.add_app(certificate=_certificate(8).public_bytes(serialization.Encoding.PEM).decode())
     return Client(graph, app=app)
 
 
