@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from gatewayd import AuthError, PermanentError, TransientError
+from gatewayd import AuthError, PermanentError, TransientError, reference
 from gatewayd_office365.delta import objects_of
 from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.json_objects import text_of
-from gatewayd_office365.outgoing_mail import MARK, PutOff
+from gatewayd_office365.outgoing_mail import MARK, REFERENCES, PutOff
 from gatewayd_office365.reading import is_gone
 from gatewayd_office365.upload import Uploader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from gatewayd import Json
     from gatewayd_office365.graph import GraphClient
@@ -66,14 +67,22 @@ class Drafts:
             self._done(self._graph.request(asked))
         return draft
 
-    def clear(self, message_id: str) -> None:
-        """Delete the drafts of a delivery that was surely never sent, by our mark and by the Message-ID that we gave it.
+    def clear(self, message_id: str, references: str) -> None:
+        """Delete the drafts of a delivery that was surely never sent, by our mark, and by the Message-ID that we gave it.
 
+        One of MIME has no mark yet if the answer to its making was lost, and Exchange may have replaced its Message-ID at once. It
+        is known by its ``references``, in which we are named. A person's draft with others beside them, such as an answer, stays.
         Where Exchange refuses to look for them, they stay: they do no harm, and must not keep the mail from being sent.
         """
         for condition in (_marked(message_id), f"internetMessageId eq {_quoted(message_id)}"):
             for draft in _ids(self._looked_for("drafts", condition)):
                 self.delete(draft)
+        ours = reference(message_id)
+        if ours in references.split():
+            condition = f"singleValueExtendedProperties/any(ep: ep/id eq '{REFERENCES}' and contains(ep/value, {_quoted(ours)}))"
+            for one in objects_of(self._looked_for("drafts", condition, shows=REFERENCES).data):
+                if _value(one).split() == references.split():
+                    self.delete(text_of(one, "id"))
 
     def sent_copy(self, message_id: str) -> str:
         """Return the id of the copy in Sent Items that has our mark; empty if there is none."""
@@ -90,9 +99,9 @@ class Drafts:
         target = self._graph.path("mailFolders", "drafts", query="$select=id")
         return text_of(self._seen(self._graph.request(GraphRequest(what="the folder of drafts", target=target))).data, "id")
 
-    def send(self, draft: str) -> GraphAnswer:
-        """Have a draft sent, and return the answer: 202 alone says that it is."""
-        return self._graph.request(self._posted("to send a mail", "messages", draft, "send"))
+    def send(self, draft: str, *, begins: Callable[[], object] = lambda: None) -> GraphAnswer:
+        """Have a draft sent, and return the answer: 202 alone says that it is. ``begins``: see ``GraphRequest``."""
+        return self._graph.request(replace(self._posted("to send a mail", "messages", draft, "send"), begins=begins))
 
     def delete(self, draft: str) -> None:
         """Delete a draft, if that can be done: one that is left behind does no harm."""
@@ -156,14 +165,24 @@ class Drafts:
         answer = self._graph.request(self._posted("to begin an upload", *path, data={"AttachmentItem": item}))
         self._uploader.upload(text_of(self._done(answer).data, "uploadUrl"), one)
 
-    def _looked_for(self, folder: str, condition: str) -> GraphAnswer:
+    def _looked_for(self, folder: str, condition: str, *, shows: str = "") -> GraphAnswer:
+        """List messages; with the value of the property ``shows``, if it is given."""
         query = f"$select=id&$top={_MOST}&$filter={quote(condition, safe='')}"
+        if shows:
+            expanded = f"singleValueExtendedProperties($filter=id eq '{shows}')"
+            query += f"&$expand={quote(expanded, safe='')}"
         target = self._graph.path("mailFolders", folder, "messages", query=query)
         return self._graph.request(GraphRequest(what="to look for a mail", target=target))
 
 
 def _ids(answer: GraphAnswer) -> list[str]:
     return [found for one in objects_of(answer.data) if (found := text_of(one, "id"))]
+
+
+def _value(one: Mapping[str, object]) -> str:
+    """Return the extended property that a message is shown with."""
+    found = one.get("singleValueExtendedProperties")
+    return text_of(found[0], "value") if isinstance(found, list) and found else ""
 
 
 def _marked(message_id: str) -> str:

@@ -56,8 +56,10 @@ class SendingNote:
 
     #: The id of the draft, which it keeps in all folders. Empty while the draft is made: it has not been sent then.
     draft: str = ""
-    #: When Exchange was asked to send it, in seconds since 1970.
+    #: When Exchange was asked to send it, or refused it, in seconds since 1970.
     since: float = 0.0
+    #: Exchange was asked to send it, and has not refused that: it may be about to.
+    is_asked: bool = True
 
     @property
     def age(self) -> float:
@@ -67,7 +69,7 @@ class SendingNote:
     @property
     def text(self) -> str:
         """As it is written down."""
-        return json.dumps({"draft": self.draft, "since": self.since})
+        return json.dumps({"draft": self.draft, "since": self.since, "asked": self.is_asked})
 
     @classmethod
     def of(cls, text: str) -> SendingNote | None:
@@ -76,7 +78,11 @@ class SendingNote:
         if found is None:
             return None
         since = found.get("since")
-        return cls(draft=text_of(found, "draft"), since=since if isinstance(since, float) else 0.0)
+        return cls(
+            draft=text_of(found, "draft"),
+            since=since if isinstance(since, float) else 0.0,
+            is_asked=found.get("asked") is not False,
+        )
 
 
 class Office365Forwarder(Forwarder):
@@ -149,44 +155,51 @@ class Office365Courier(Courier):
             return self._again(parcel, begun)
         mail = OutgoingMail(parcel)
         if begun is not None:
-            self._drafts.clear(parcel.message_id)
+            self._drafts.clear(parcel.message_id, mail.references)
         else:
             parcel.note.write(SendingNote().text)
         return self._send(parcel, self._drafts.make(mail))
 
     def _send(self, parcel: Parcel, draft: str) -> _Verdict:
-        note = SendingNote(draft=draft, since=time.time())
-        # From here on it may have been sent, whatever happens to this process.
-        parcel.note.write(note.text)
+        def note(*, is_asked: bool = True) -> None:
+            parcel.note.write(SendingNote(draft=draft, since=time.time(), is_asked=is_asked).text)
+
         try:
-            answer = self._drafts.send(draft)
+            # From when it begins on it may have been sent, whatever happens to this process.
+            answer = self._drafts.send(draft, begins=note)
         except AnswerLost as lost:
             if self._graph.is_aborted:
                 raise
-            return self._looked(parcel, note, lost.sentences)
+            return self._looked(parcel, lost.sentences)
+        except (AuthError, TransientError):
+            # Nothing of the request was sent, or Exchange said that it will not: the next try need not wait for what it may do.
+            note(is_asked=False)
+            raise
         if answer.status == _ACCEPTED:
             return _Verdict("delivered", f"{_ACCEPTED} Exchange has taken it over")
         if answer.is_good:
-            return self._looked(parcel, note, f"{answer.where}: HTTP {answer.status}, expected {_ACCEPTED}")
+            return self._looked(parcel, f"{answer.where}: HTTP {answer.status}, expected {_ACCEPTED}")
         error = answer.told
         if isinstance(error, AuthError):
+            note(is_asked=False)
             raise error
         if isinstance(error, PermanentError) and not is_gone(answer):
             self._drafts.delete(draft)
             raise error
-        return self._looked(parcel, note, error.sentences, answer)
+        return self._looked(parcel, error.sentences, answer)
 
     def _again(self, parcel: Parcel, note: SendingNote) -> _Verdict:
         """Send a mail that may have been sent, if it surely was not."""
         found = self._drafts.read(note.draft)
         drafted = found is not None and found.get("isDraft") is True and text_of(found, "parentFolderId") == self._drafts.folder()
         # What was asked a moment ago, perhaps by a process that was killed, may be under way.
-        if drafted and note.age > _UNDER_WAY:
+        if drafted and (not note.is_asked or note.age > _UNDER_WAY):
             return self._send(parcel, note.draft)
-        return self._looked(parcel, note, "")
+        return self._looked(parcel, "")
 
-    def _looked(self, parcel: Parcel, note: SendingNote, why: str, answer: GraphAnswer | None = None) -> _Verdict:
+    def _looked(self, parcel: Parcel, why: str, answer: GraphAnswer | None = None) -> _Verdict:
         """Return what became of a mail that may have been sent. It is not sent again in this try: Exchange may be about to."""
+        note = SendingNote.of(parcel.note.text) or SendingNote()
         found = self._drafts.read(note.draft)
         if found is not None and found.get("isDraft") is False:
             return _sent(found)

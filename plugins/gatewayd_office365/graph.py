@@ -136,6 +136,7 @@ class GraphClient:
 
     def _in_flight(self, attempt: Attempt, token: str, turn: Turn) -> InFlight:
         try:
+            attempt.asked.begins()
             return InFlight(self, attempt, turn=turn, token=token, sent=self._sent(attempt.asked, token))
         except BaseException:
             turn.end()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from gatewayd_office365.graph_faults import GraphAnswer
 
@@ -57,6 +57,8 @@ class GraphRequest:
     repeat: bool = True
     #: Answers of these statuses that say "later" are given back, too.
     back: Collection[int] = ()
+    #: Called each time that it is about to be sent, when its turn has come; what that raises keeps it from being sent.
+    begins: Callable[[], object] = field(default=lambda: None, repr=False)
 
     @property
     def content(self) -> bytes | memoryview:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd import GatewaydError, TransientError, retry_after
+from gatewayd import AnswerLost, GatewaydError, retry_after
 from gatewayd_office365.graph_faults import GraphAnswer
 from gatewayd_office365.graph_requests import GraphStream
 from gatewayd_office365.json_objects import json_object
@@ -88,9 +88,9 @@ class InFlight:
         return GraphStream(status=sent.status, headers=sent.headers, pieces=iter(()), refusal=refusal)
 
     def _refuse_changed(self, sent: HttpStream) -> None:
-        """Raise TransientError for a body that is coded or a part, though neither was asked for: it is not what Exchange sent."""
+        """Raise AnswerLost for a body that is coded or a part, though neither was asked for: it is not what Exchange sent."""
         if sent.status == _PART or sent.headers.get("content-encoding", "identity").lower() != "identity":
-            raise TransientError(
+            raise AnswerLost(
                 f"{self._graph.named(self.attempt.asked)}: "
                 f"the answer was changed on its way: it is a part, or coded (HTTP {sent.status})",
                 advice="See to the proxy between this machine and `graph`.",

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from gatewayd import Address, Json, Mail, Parcel, Part
 
-__all__ = ["MARK", "OutgoingFile", "OutgoingMail", "PutOff", "people"]
+__all__ = ["MARK", "REFERENCES", "OutgoingFile", "OutgoingMail", "PutOff", "people"]
 
 #: The property of a draft, and of the copy in Sent Items, that has the Message-ID of the delivery: Exchange may replace the header.
 MARK = "String {7c2f0b1e-5d3a-4f6c-9e84-2b6d1a90c3f7} Name GatewaydDelivery"
 #: PidTagInternetReferences and PidTagInReplyToId (MS-OXPROPS 2.744, 2.742): JSON has no other way to set these headers.
-_REFERENCES, _IN_REPLY_TO = "String 0x1039", "String 0x1042"
+REFERENCES, _IN_REPLY_TO = "String 0x1039", "String 0x1042"
 
 
 class PutOff(TransientError):
@@ -68,6 +68,11 @@ class OutgoingMail:
     def size(self) -> int:
         """How many bytes it has as MIME."""
         return self._written.size
+
+    @property
+    def references(self) -> str:
+        """The Message-IDs of its References."""
+        return self._threading()[REFERENCES]
 
     def mime(self) -> Iterator[bytes]:
         """Yield it as MIME."""
@@ -115,9 +120,9 @@ class OutgoingMail:
     def _threading(self) -> Mapping[str, str]:
         own, known = self._own, self._parcel.message_id
         if own is None:
-            return {_REFERENCES: reference(known)}
+            return {REFERENCES: reference(known)}
         headers = dict(own.headers)
-        return {_REFERENCES: headers.get("references", ""), _IN_REPLY_TO: headers.get("in-reply-to", "")}
+        return {REFERENCES: headers.get("references", ""), _IN_REPLY_TO: headers.get("in-reply-to", "")}
 
     def _recipients(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[tuple[str, str]]]:
         """Return names and addresses of To, Cc and Bcc. Who waits and is named nowhere, or comes up again, is one of Bcc."""

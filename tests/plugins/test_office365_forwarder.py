@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Address, AuthError, Notice, PermanentError, TransientError, parse
+from gatewayd import Address, AuthError, DeliveryNote, Notice, PermanentError, TransientError, parse
 from gatewayd.message.mail import BytesSource
 from gatewayd.message.message_ids import Signer
 from gatewayd.outgoing.loops import withheld
@@ -22,13 +22,14 @@ from gatewayd.testing.contracts.forwarder import ForwarderContract, make_parcel
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.servers.proxy import FaultProxy
 from gatewayd_office365.forwarder import SendingNote
+from gatewayd_office365.outgoing_mail import OutgoingMail
 from tests.patience import AT_ONCE
 from tests.plugins.graph_goal import GraphGoal, Outbox, head
 from tests.plugins.graph_site import secret_file
 from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gatewayd import Parcel
     from gatewayd.testing.graph import LoggedRequest
@@ -47,6 +48,7 @@ def graph(shared: Graph) -> Iterator[Graph]:
     shared.on_request = lambda _: None
     knobs = shared.knobs
     knobs.sends_twice = knobs.replaces_message_id = knobs.refuses_send_as = False
+    knobs.replaces_message_id_of_drafts = False
     knobs.sent_copy_after = 0.0
 
 
@@ -248,6 +250,66 @@ def test_P7_a_kill_at_any_place_leaves_one_mail_and_no_draft(outbox: Outbox, goa
     assert outbox.states([parcel]) == {1: "delivered"}
     assert len(goal.copies) == 1
     assert not goal.mailbox.messages("drafts")
+
+
+@pytest.mark.parametrize("made", [make_parcel, lambda _: own("plain")])
+@pytest.mark.parametrize("place", ["POST /v1.0/users/{}/messages", "PATCH"])
+def test_P7_no_draft_is_left_behind_though_its_message_id_is_exchanges(
+    outbox: Outbox, goal: GraphGoal, place: str, made: Callable[[int], Parcel]
+) -> None:
+    """The answer to its making was lost, or the process was killed before it had our mark. A person's answer to us stays."""
+    graph = goal.graph
+    graph.knobs.replaces_message_id_of_drafts = graph.knobs.sends_twice = True
+    parcel = replace(made(1), message_id="<gw.own@example.com>")
+    ours = OutgoingMail(parcel).references
+    answer = f"Subject: Re\r\nReferences: {ours} <their@x.example>\r\nMessage-ID: <a@x>\r\n\r\nDear".encode()
+    kept = goal.mailbox.deliver(answer, "drafts")
+    where = place.format(goal.mailbox.id)
+    graph.fail(where, "close", done=True)
+    with closing(goal.forwarder().open()) as courier:
+        graph.on_request = lambda asked: courier.abort() if where in str(asked) else None
+        with pytest.raises(TransientError):
+            list(courier.deliver([outbox.parcel(parcel)]))
+    until(lambda: all(one.ended for one in graph.log.requests))
+    assert len(goal.mailbox.messages("drafts")) == 2
+    outbox.finish([parcel])
+    assert [one.immutable_id for one in goal.mailbox.messages("drafts")] == [kept.immutable_id]
+    assert {one.recipient for one in goal.copies} == {*parcel.to}
+    assert len(goal.copies) == len(parcel.to)
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "ApplicationThrottled"), (403, "ErrorAccessDenied")])
+def test_P7_what_exchange_refused_to_send_is_sent_as_soon_as_it_may_be(
+    outbox: Outbox, goal: GraphGoal, status: int, code: str
+) -> None:
+    """It is not under way: nobody waits another minute for that."""
+    parcel = make_parcel(1)
+    apps = [goal.graph.add_app(secret=letter * 40) for letter in "uv"]
+    first, other = ({"client": app.client, "secret": secret_file(goal.graph.folder, app.secret)} for app in apps)
+    goal.graph.fail("/send", status=status, code=code, Retry_After="11")
+    with pytest.raises((TransientError, AuthError)) as caught:
+        outbox.deliver(parcel, **first)
+    if isinstance(caught.value, TransientError):
+        assert caught.value.retry_after == pytest.approx(11, abs=1)
+    outbox.age(parcel, -61)
+    # Another app of the mailbox need not wait these eleven seconds.
+    assert outbox.words(parcel, **other)[0] == "delivered"
+    assert len(goal.copies) == 1
+
+
+def test_P7_from_when_each_request_to_send_begins_it_may_be_under_way(goal: GraphGoal) -> None:
+    """Also from when it is made again, some seconds after a 429."""
+    parcel, written = make_parcel(1), list[str]()
+    goal.graph.fail("/send", status=429, Retry_After="1")
+    note = DeliveryNote("", written.append)
+    with closing(goal.forwarder().open()) as courier:
+        (receipt,) = courier.deliver([replace(parcel, note=note)])
+    assert receipt.recipients[0].state == "delivered"
+    begun, first, second = (one for text in written if (one := SendingNote.of(text)) is not None)
+    assert (begun.draft, first.draft, first.is_asked, second.is_asked) == ("", second.draft, True, True)
+    assert second.since >= first.since + 1
+    # A note of a former version has no word about it.
+    assert SendingNote.of('{"draft": "AAk=", "since": 1.5}') == SendingNote(draft="AAk=", since=1.5)
 
 
 def test_P7_what_was_asked_a_moment_ago_is_not_asked_again(outbox: Outbox, goal: GraphGoal) -> None:

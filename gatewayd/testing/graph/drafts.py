@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd.testing.graph.exchange_mime import ExchangeAttachment
+from gatewayd.testing.graph.exchange_mime import ExchangeAttachment, with_field
 from gatewayd.testing.graph.json_mail import apply, attachment, field_of, new_mime
 from gatewayd.testing.graph.message_view import shown_message
 from gatewayd.testing.graph.odata import ODataError, answered
-from gatewayd.testing.graph.sending import mime_body
+from gatewayd.testing.graph.sending import mime_body, new_message_id
 
 if TYPE_CHECKING:
     from gatewayd.testing.graph.calls import GraphCall
@@ -31,7 +31,10 @@ def create_draft(call: GraphCall) -> ServedResponse:
     mailbox = call.mailbox
     folder = call.folder() if call.ids else mailbox.folders["drafts"]
     if call.request.headers.get("content-type", "").startswith("text/plain"):
-        message = mailbox.new_message(mime_body(call), folder, is_draft=True)
+        mime = mime_body(call)
+        if call.knobs.replaces_message_id_of_drafts:
+            mime = with_field(mime, "Message-ID", new_message_id())
+        message = mailbox.new_message(mime, folder, is_draft=True)
     else:
         written = call.json()
         message = mailbox.unplaced(new_mime(mailbox.address), folder, is_draft=True)

@@ -26,6 +26,8 @@ class Knobs:
     mime: Literal["same", "anew", "anew each time"] = "same"
     #: Message-IDs of sent mail are replaced.
     replaces_message_id: bool = False
+    #: Message-IDs of drafts that are made of MIME are replaced at once.
+    replaces_message_id_of_drafts: bool = False
     #: A second ``/send`` of a message delivers it a second time. Otherwise it is answered with 404.
     sends_twice: bool = False
     #: Seconds until the copy of a sent message is in Sent Items; until then it is nowhere. See also ``Graph.place_late_copies``.

@@ -23,11 +23,13 @@ Json: TypeAlias = "Mapping[str, object]"
 _FUNCTION = re.compile(r"([A-Za-z.]+)\((?:'((?:[^']|'')*)')?\)")
 _COMPARISON = re.compile(r"([\w/]+)\s+(eq|ne|ge|gt|le|lt)\s+('(?:[^']|'')*'|[^\s']+)")
 _PROPERTY = re.compile(
-    r"singleValueExtendedProperties/any\((\w+):\s*\1/id\s+eq\s+('(?:[^']|'')*')\s+and\s+\1/value\s+eq\s+('(?:[^']|'')*')\)"
+    r"singleValueExtendedProperties/any\((\w+):\s*\1/id\s+eq\s+('(?:[^']|'')*')\s+and\s+"
+    r"(?:\1/value\s+eq\s+('(?:[^']|'')*')|contains\(\1/value,\s*('(?:[^']|'')*')\))\)"
 )
 _AND = re.compile(r"\s+and\s+")
 _COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "eq": lambda left, right: left == right,
+    "contains": lambda left, right: right in left,
     "ne": lambda left, right: left != right,
     "ge": lambda left, right: left >= right,
     "gt": lambda left, right: left > right,
@@ -109,7 +111,7 @@ def matcher(text: str) -> Callable[[Callable[[str], object]], bool]:
         found = extended or _COMPARISON.match(rest)
         if found is None:
             raise ODataError(400, "ErrorInvalidUrlQueryFilter", "The query filter contains one or more invalid nodes.")
-        name, operator, value = (_literal(found[2]), "eq", found[3]) if extended else (found[1], found[2], found[3])
+        name, operator, value = _of_property(found) if extended else (found[1], found[2], found[3])
         conditions.append((name, operator, _literal(value)))
         rest = rest[found.end() :]
         joint = _AND.match(rest)
@@ -117,6 +119,10 @@ def matcher(text: str) -> Callable[[Callable[[str], object]], bool]:
             raise ODataError(400, "ErrorInvalidUrlQueryFilter", "The query filter contains one or more invalid nodes.")
         rest = rest[joint.end() :] if joint else ""
     return lambda value_of: all(_COMPARE[operator](_plain(value_of(name)), value) for name, operator, value in conditions)
+
+
+def _of_property(found: re.Match[str]) -> tuple[str, str, str]:
+    return _literal(found[2]), "eq" if found[3] else "contains", found[3] or found[4]
 
 
 def _literal(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.testing.graph.mailboxes import ExchangeMailbox
     from gatewayd.testing.graph.wire import ServedResponse
 
-__all__ = ["DeliveredCopy", "PostOffice", "mime_body", "send_draft", "send_mail"]
+__all__ = ["DeliveredCopy", "PostOffice", "mime_body", "new_message_id", "send_draft", "send_mail"]
 
 _ALWAYS_DROPPED = {"auto-submitted", "return-path", "bcc"}
 
@@ -73,6 +73,11 @@ def mime_body(call: GraphCall) -> bytes:
         raise ODataError(400, "ErrorMimeContentInvalidBase64String", text) from None
 
 
+def new_message_id() -> str:
+    """Return a Message-ID of Exchange's own."""
+    return f"<{uuid4().hex.upper()}@outlook.example>"
+
+
 def send_mail(call: GraphCall) -> ServedResponse:
     """Send a message, given as MIME or JSON, and keep a copy."""
     mailbox, keeps = call.mailbox, True
@@ -114,7 +119,7 @@ def _dispatch(call: GraphCall, message: ExchangeMessage) -> None:
     if not recipients:
         raise ODataError(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
     if call.knobs.replaces_message_id or not message.internet_message_id:
-        message.mime = with_field(message.mime, "Message-ID", f"<{uuid4().hex.upper()}@outlook.example>")
+        message.mime = with_field(message.mime, "Message-ID", new_message_id())
     kept = message.kept_headers | mailbox.known_headers
 
     def outgoing(name: str, lines: bytes) -> bytes:

@@ -89,6 +89,8 @@ def test_a_message_is_shown_with_what_is_selected(client: Client) -> None:
         ("isRead eq false and subject eq 'Mail 1'", [1]),
         ("from/emailAddress/address eq 'ann@example.org'", [1, 2]),
         ("singleValueExtendedProperties/any(ep:ep/id eq 'String 0x1039' and ep/value eq '<a@x>')", [2]),
+        ("singleValueExtendedProperties/any(ep: ep/id eq 'String 0x1039' and contains(ep/value, 'a@'))", [2]),
+        ("singleValueExtendedProperties/any(ep: ep/id eq 'String 0x1039' and contains(ep/value, 'z@'))", []),
     ],
 )
 def test_filters(client: Client, condition: str, found: list[int]) -> None:
