@@ -43,6 +43,7 @@ OWNERS = {
     "yaml": {"gatewayd.config"},
     "pluggy": {"gatewayd.api.hookspecs", "gatewayd.registry.offers"},
     "click": {"gatewayd.cli"},
+    "dns": {"gatewayd.cli"},
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
     "threading": {

@@ -1,4 +1,4 @@
-"""``account``: give an account another name, and connect it to the mailbox of a person who consents."""
+"""``account``: make, show, try and rename accounts, and connect one to the mailbox of a person who consents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from gatewayd.api.health import Task
 from gatewayd.cli import output
+from gatewayd.cli.account_add import add
+from gatewayd.cli.account_show import list_accounts, show, test
 from gatewayd.cli.consent import connect, disconnect
 from gatewayd.cli.removed import account_files
 from gatewayd.errors import PermanentError, TransientError
@@ -24,11 +26,11 @@ _PATIENCE, _LOOK = 45.0, 0.5
 
 @click.group("account")
 def _account() -> None:
-    """Rename accounts, and ask persons for consent to open their mailboxes."""
+    """Make, show, try and rename accounts, and ask persons for consent to open their mailboxes."""
 
 
-_account.add_command(connect)
-_account.add_command(disconnect)
+for _command in (add, list_accounts, show, test, connect, disconnect):
+    _account.add_command(_command)
 
 
 @_account.command("rename")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
 
-__all__ = ["try_all"]
+__all__ = ["try_account", "try_all"]
 
 _Work: TypeAlias = "Callable[[], Sequence[str]]"
 
@@ -36,19 +36,26 @@ def try_all(app: App) -> Sequence[str]:
     """
     failed = []
     for name, options, works in _tries(app):
-        problems = _within(_STEPS * float(getattr(options, "timeout", _TIMEOUT)), partial(_problems, works))
+        problems = _tried(options, works)
         for problem in problems or ["ok"]:
             output.say(f"{name}: {problem}")
         failed += [name] if problems else []
     return failed
 
 
+def try_account(app: App, account: AccountConfig) -> Sequence[str]:
+    """Log in to one account, and return its problems."""
+    return _tried(account.options, _works(app, account))
+
+
+def _tried(options: Plugin.Options | None, works: Sequence[_Work]) -> Sequence[str]:
+    return _within(_STEPS * float(getattr(options, "timeout", _TIMEOUT)), partial(_problems, works))
+
+
 def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Sequence[_Work]]]:
     """Yield each try: its name, its options, and functions that return or raise problems."""
     for account in app.config.accounts.values():
-        works: list[_Work] = [partial(_imports, app, account)] if account.imports or not account.sends else []
-        works += [partial(_sends, app, account)] if account.sends else []
-        yield account.name, account.options, works
+        yield account.name, account.options, _works(app, account)
     for operator, one in app.config.operators.items():
         for target in one.targets.values():
             if target.options is not None:
@@ -58,6 +65,11 @@ def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Sequence[_Wor
     options = app.config.notify_options
     if notify and notify.kind and options is not None:
         yield "notify", options, [partial(_connects, app, notify.kind, options, "notify")]
+
+
+def _works(app: App, account: AccountConfig) -> Sequence[_Work]:
+    works: list[_Work] = [partial(_imports, app, account)] if account.imports or not account.sends else []
+    return [*works, partial(_sends, app, account)] if account.sends else works
 
 
 def _imports(app: App, account: AccountConfig) -> Sequence[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use
+from gatewayd.config.draft import AccountDraft, drafted
 from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
 from gatewayd.config.models.account import ImportConfig, SendConfig
@@ -18,11 +19,13 @@ from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, 
 from gatewayd.config.models.operator import UserConfig
 from gatewayd.config.references import ca_files, outside_faults
 from gatewayd.config.rights import right_faults
+from gatewayd.config.settings import settings
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
 
 __all__ = [
     "ERRORS",
     "AccountConfig",
+    "AccountDraft",
     "Changes",
     "Config",
     "ImportConfig",
@@ -40,6 +43,7 @@ __all__ = [
     "consents_of",
     "current",
     "digest",
+    "drafted",
     "fingerprint_of",
     "kept",
     "load",
@@ -50,6 +54,7 @@ __all__ = [
     "prove_key",
     "right_faults",
     "running",
+    "settings",
     "token_use",
     "was_accepted",
     "watched",

@@ -1,11 +1,15 @@
-"""Read unquoted scalars of YAML by the core schema of YAML 1.2 (section 10.3), and refuse those that YAML 1.1 reads differently."""
+"""Read unquoted scalars of YAML by the core schema of YAML 1.2 (section 10.3), refuse those that YAML 1.1 reads differently, and
+write scalars.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 
-__all__ = ["plain", "quoted_by_hand", "surprise"]
+from gatewayd.errors import ConfigError
+
+__all__ = ["plain", "quoted_by_hand", "surprise", "written"]
 
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
@@ -55,3 +59,19 @@ def plain(text: str) -> object:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+#: Besides letters and digits, what ``written`` leaves unquoted.
+_UNQUOTED = set("._@-+/")
+
+
+def written(text: str) -> str:
+    """Return a text as YAML: as it is where every reader takes it for that text, else in single quotes.
+
+    Raises ConfigError for characters that can't be printed.
+    """
+    if not text.isprintable():
+        raise ConfigError("found a character that can't be printed", advice="Type it without control characters.")
+    bare = text.isascii() and text[:1].isalpha() and all(one.isalnum() or one in _UNQUOTED for one in text)
+    sound = bare and not surprise(text) and isinstance(plain(text), str)
+    return text if sound else "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,199 @@
+"""``account add``: ask a person for what a new mailbox needs, try the log-in, and write the account's file and its secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from gatewayd import config
+from gatewayd.api.roles import Transport
+from gatewayd.cli import output
+from gatewayd.cli.mail_servers import MailServer, guesses, is_of_domain
+from gatewayd.cli.online import try_account
+from gatewayd.cli.removed import account_files
+from gatewayd.config.models.fields import NAME
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.runtime.atomic_files import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gatewayd.cli.app import App
+
+__all__ = ["add"]
+
+_Security = Literal["tls", "starttls"]
+#: The transports that need what is asked for here.
+_KINDS = ("imap", "pop3")
+_PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("pop3", "tls"): 995, ("pop3", "starttls"): 110}
+_ADDRESS = re.compile(r"[^@\s]+@([^@\s.]+(?:\.[^@\s.]+)*)")
+
+
+@click.command("add")
+@click.argument("name", required=False)
+@click.option("--user", metavar="OPERATOR/USER", default="", help="Make it the personal account of this user.")
+@click.option("--ca-file", metavar="FILE", default="", help="Certificates to trust in place of the system's.")
+@click.pass_obj
+def add(app: App, name: str | None, user: str, ca_file: str) -> None:
+    """Ask for what a new mailbox needs, try the log-in, and write the files of account NAME.
+
+    The host is guessed by the mail address, and the secret is asked for twice and not shown. It needs a terminal; on others,
+    write the file by hand, as docs/configuration.md says. Nothing that exists is changed.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("`account add` asks questions, and there is no terminal to answer them at")
+    if user:
+        _check_user(app, user)
+    address = _asked("Mail address", check=_address)
+    domain = address.rpartition("@")[2]
+    name = _new_name(app, name, address)
+    serves = () if user else _operators(app)
+    guessed, hint = guesses(domain)
+    if hint:
+        output.note(hint)
+    draft = config.AccountDraft(
+        kind="", host="", port=None, security="tls", username=address, password=("!credential", name), operators=serves,
+        user=user, ca_file=ca_file,
+    )  # fmt: skip
+    while True:
+        draft = _with_server(app, draft, domain, guessed)
+        draft = replace(draft, username=_asked("User name", default=draft.username))
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="The same once more", err=True)
+        output.note(f"Logging in to {draft.host} ...")
+        problems = _tried(app, name, draft, password)
+        for problem in problems:
+            output.note(f"{name}: {problem}")
+        if not problems or _goes_on():
+            break
+    _write(app, name, draft, password)
+
+
+def _asked(question: str, *, default: str | None = None, check: Callable[[str], str] | None = None) -> str:
+    """Return an answer without blanks around it."""
+    return str(click.prompt(question, default=default, value_proc=check, err=True)).strip()
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text.strip()) or not text.isprintable():
+        raise click.BadParameter("expected a mail address such as irina@example.com")
+    return text.strip()
+
+
+def _new_name(app: App, name: str | None, address: str) -> str:
+    """Return the name of an account that there is not yet."""
+    taken = account_files(app)
+
+    def free(text: str) -> str:
+        if not NAME.fullmatch(text):
+            raise click.BadParameter("expected a name such as sales: a-z, 0-9, - _ .")
+        if text in taken:
+            raise click.BadParameter(f"there is an account {text} already")
+        if os.path.lexists(app.folder / "credentials" / text):
+            raise click.BadParameter(f"there is a file credentials/{text} already, which may be another account's")
+        return text
+
+    if name:
+        return free(name)
+    guess = re.sub(r"[^a-z0-9_.-]", "-", address.partition("@")[0].lower()).lstrip("_.-")[:64]
+    return _asked("Name of the account", default=guess if guess and guess not in taken else None, check=free)
+
+
+def _check_user(app: App, user: str) -> None:
+    """Raise PermanentError if there is no such user."""
+    operator, _, name = user.partition("/")
+    if operator not in app.config.operators or name not in app.config.operators[operator].users:
+        users = [f"{one.name}/{name}" for one in app.config.operators.values() for name in one.users]
+        raise PermanentError(f"there is no user {user!r}", advice=f"Users are: {', '.join(users) or 'none'}.")
+
+
+def _operators(app: App) -> tuple[str, ...]:
+    """Return the operators that the account is to serve."""
+    there = [*app.config.operators]
+    if not there:
+        advice = "Write operators/NAME.yaml first; docs/configuration.md has an example."
+        raise PermanentError("there is no operator that the account could serve", advice=advice)
+
+    def known(text: str) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(text.replace(",", " ").split()))
+        if not words or not set(words) <= set(there):
+            raise click.BadParameter(f"expected some of {', '.join(there)}")
+        return words
+
+    if len(there) == 1:
+        return tuple(there)
+    found: tuple[str, ...] = click.prompt("Operators that it serves", default=", ".join(there), value_proc=known, err=True)
+    return found
+
+
+def _with_server(app: App, draft: config.AccountDraft, domain: str, guessed: Sequence[MailServer]) -> config.AccountDraft:
+    """Ask for the server until the person agrees to the host."""
+    kinds = [kind for kind in _KINDS if kind in app.registry.kinds(Transport)]
+    while True:
+        kind = click.prompt("Kind", default=draft.kind or kinds[0], type=click.Choice(kinds), err=True)
+        known = next((one for one in guessed if one.kind == kind), None)
+        host = _asked("Host", default=draft.host or (known.host if known else None))
+        security: _Security = known.security if known and known.host == host else "tls"
+        security = click.prompt("Security", default=security, type=click.Choice(["tls", "starttls"]), err=True)
+        port = known.port if known and known.host == host and known.security == security else _PORTS[kind, security]
+        port = click.prompt("Port", default=draft.port or port, type=click.IntRange(1, 65535), err=True)
+        found = replace(draft, kind=kind, host=host, security=security, port=port if port != _PORTS[kind, security] else None)
+        outside = f"{host} is not of {domain}. Send the password of {draft.username} there?"
+        if is_of_domain(host, domain) or click.confirm(outside, err=True):
+            return found
+
+
+def _goes_on() -> bool:
+    """Whether the files are to be written although the log-in failed. Raises Exit where the person gives up."""
+    choices = click.Choice(["again", "write", "quit"])
+    what = click.prompt("again, write the files anyway, or quit", type=choices, default="again", show_choices=False, err=True)
+    if what == "quit":
+        output.note("gatewayd: nothing was written.")
+        raise click.exceptions.Exit(1)
+    return bool(what == "write")
+
+
+@contextmanager
+def _in_memory(secret: str) -> Iterator[str]:
+    """Yield the path of a file that has the secret, and that no disk has."""
+    descriptor = os.memfd_create("secret")
+    try:
+        os.write(descriptor, secret.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _tried(app: App, name: str, draft: config.AccountDraft, password: str) -> Sequence[str]:
+    """Log in, changing nothing there; return the problems."""
+    try:
+        with _in_memory(password) as path:
+            return try_account(app, config.drafted(app.config, name, replace(draft, password=("!file", path)).text()))
+    except GatewaydError as error:
+        return [error.sentences]
+
+
+def _write(app: App, name: str, draft: config.AccountDraft, password: str) -> None:
+    """Write the secret and the account's file, and say what happens next."""
+    file, secret = app.folder / "accounts" / f"{name}.yaml", app.folder / "credentials" / name
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        secret.parent.mkdir(mode=0o700, exist_ok=True)
+        write_file(secret, password.encode() + b"\n")
+        write_file(file, draft.text().encode(), mode=0o644)
+    except OSError as error:
+        advice = f"Run this as a user who may write to {app.folder}."
+        raise PermanentError(f"{error.filename or app.folder}: {error.strerror}", advice=advice) from error
+    for path in (secret, file):
+        output.say(f"wrote    {path}")
+    faults = [fault for fault in config.load(app.folder, app.registry).faults if fault.file == f"accounts/{name}.yaml"]
+    for fault in faults:
+        output.say(str(fault))
+    if app.has_store() and app.daemons():
+        output.note("Where systemd runs gatewayd, it has the new secret from its next start on: systemctl restart gatewayd")
+    output.note(f"Next: `gatewayd import {name}` imports it now, and `gatewayd status` shows how it is.")

@@ -1,0 +1,92 @@
+"""The settings of an account one by one, each with its value and the place where it is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from gatewayd.api.token_source import TokenSource
+from gatewayd.config.faults import dotted
+from gatewayd.config.main import ACCEPTED
+from gatewayd.config.yaml_documents import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd.config.values import AccountConfig, Config
+    from gatewayd.config.yaml_documents import YamlPath
+
+__all__ = ["Setting", "settings"]
+
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting."""
+
+    #: The keys that lead to it, with dots between them.
+    name: str
+    #: As it counts, whether it is set or not. Secrets are references.
+    value: str
+    #: File and line; empty where the default counts.
+    where: str
+
+
+def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
+    """Return the settings of an account in the order in which the docs have them."""
+    file = f"accounts/{account.name}.yaml"
+    copy = config.state / ACCEPTED / file if file in config.standing_in else None
+    document = read(file, folder=config.folder, copy=copy)
+    whose = ("user", f"{account.operators[0]}/{account.user}") if account.user else ("operators", account.operators)
+    own: dict[str, object] = {
+        "kind": account.kind,
+        "description": account.description,
+        whose[0]: whose[1],
+        "connections": "unlimited" if account.connections is None else account.connections,
+        "second": account.second,
+    }
+    found = [*_below((), own)]
+    shared = {"credential": account.credential} if account.credential else {}
+    found += [*_below((), _fields(account.options) | shared)]
+    for block, values in (("import", account.imports), ("send", account.sends)):
+        found += [*_below((block,), _fields(values))] if values else []
+    found += [(("forward", "approved"), [f"{one.name} <{one.email}>" for one in account.approved])] if account.approved else []
+    return [
+        Setting(name=dotted(place), value=_shown(value), where=document.where(place) if place in document.values else "")
+        for place, value in found
+    ]
+
+
+def _fields(model: BaseModel) -> dict[str, object]:
+    """Return a model's values by their keys in YAML."""
+    return {field.alias or name: getattr(model, name) for name, field in type(model).model_fields.items()}
+
+
+def _below(place: YamlPath, values: Mapping[str, object]) -> Iterator[tuple[YamlPath, object]]:
+    """Yield every value with its place; those of a block one by one."""
+    for key, value in values.items():
+        inner = _fields(value) if isinstance(value, BaseModel) else value if isinstance(value, dict) else None
+        if inner:
+            yield from _below((*place, key), inner)
+        else:
+            yield (*place, key), value
+
+
+def _shown(value: object) -> str:
+    """Return a value as YAML would have it, or nearly so."""
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, float):
+        # Durations are the only numbers that are no whole ones.
+        unit, seconds = next((one for one in _UNITS if value % one[1] == 0), ("s", 1))
+        return f"{value / seconds:g}{unit}"
+    if isinstance(value, TokenSource):
+        return f"a credential of kind {value.kind}"
+    return str(value)

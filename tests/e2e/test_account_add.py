@@ -1,0 +1,155 @@
+"""``account add``: a person makes an account at the keyboard alone, up to its first mail; nothing is overwritten or given away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from tests.e2e.house import House
+from tests.e2e.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+
+#: No resolver is asked for a domain that can't be.
+ADDRESS = "irina@localhost"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.operator("acme")
+    return house
+
+
+def answer(terminal: Terminal, *pairs: tuple[str, str]) -> None:
+    for question, text in pairs:
+        terminal.wait_for(question)
+        terminal.type(text)
+
+
+def server(kind: str, dovecot: Dovecot) -> tuple[tuple[str, str], ...]:
+    return ("Kind", kind), ("Host", "localhost"), ("Security", "tls"), ("Port", str(dovecot.ports[f"{kind}s"]))
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_mailbox_is_added_at_the_keyboard_and_its_mail_comes(house: House, dovecot: Dovecot, kind: str) -> None:
+    user = f"{house.state.parent.name}-{kind}"
+    dovecot.user(user, "sesame")
+    dovecot.deliver(user, booking_messages(3))
+    with Terminal(house, "account", "add", "--ca-file", dovecot.ca_file) as terminal:
+        answer(
+            terminal, ("Mail address", ADDRESS), ("Name of the account [irina]", ""), *server(kind, dovecot), ("User name", user)
+        )
+        answer(terminal, ("Password", "wrong"), ("once more", "other"))
+        terminal.wait_for("do not match")
+        answer(terminal, ("Password", "wrong"), ("once more", "wrong"))
+        assert "log-in" in terminal.wait_for("again, write the files anyway, or quit")
+        assert not (house.folder / "accounts/irina.yaml").exists()
+        terminal.type("again")
+        answer(terminal, ("Kind", ""), ("Host [localhost]", ""), ("Security", ""), (f"Port [{dovecot.ports[kind + 's']}]", ""))
+        answer(terminal, (f"User name [{user}]", ""), ("Password", "sesame"), ("once more", "sesame"))
+        terminal.wait_for("gatewayd import irina")
+        assert terminal.ended() == 0
+        assert "sesame" not in terminal.shown
+    assert (house.folder / "credentials").stat().st_mode & 0o777 == 0o700
+    assert (house.folder / "credentials/irina").stat().st_mode & 0o777 == 0o600
+    assert house.good("account", "test", "irina").out == "irina: ok\n"
+    house.good("import", "irina")
+    assert len(house.filed("irina")) == 3
+
+
+def test_nothing_is_sent_to_a_host_of_others_unless_the_person_says_so(house: House, dovecot: Dovecot) -> None:
+    with Terminal(house, "account", "add", "main", "--ca-file", dovecot.ca_file) as terminal:
+        terminal.wait_for("Mail address")
+        terminal.type("irina@acme.invalid")
+        answer(terminal, *server("imap", dovecot))
+        terminal.wait_for("localhost is not of acme.invalid. Send the password of irina@acme.invalid there?")
+        terminal.type("n")
+        answer(terminal, *server("imap", dovecot), ("localhost is not of", "y"), ("User name", ""), ("Password", "pass"))
+        answer(terminal, ("once more", "pass"), ("or quit", "quit"))
+        terminal.wait_for("nothing was written")
+        assert terminal.ended() == 1
+    assert [*(house.folder / "accounts").iterdir()] == []
+    assert not (house.folder / "credentials").exists()
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_password(house: House, dovecot: Dovecot) -> None:
+    with Terminal(house, "account", "add", "main") as terminal:
+        answer(terminal, ("Mail address", ADDRESS), *server("imap", dovecot), ("User name", ""), ("Password", "pass"))
+        terminal.wait_for("once more")
+        terminal.type("pass")
+        assert "certificate" in terminal.wait_for("or quit")
+        terminal.type("write")
+        terminal.wait_for("gatewayd status")
+        assert terminal.ended() == 0
+    assert "security: tls\n" in (house.folder / "accounts/main.yaml").read_text()
+
+
+def test_what_can_not_be_is_asked_for_again(house: House) -> None:
+    house.operator("globetrot")
+    house.write("accounts/irina.yaml", "nonsense")
+    with Terminal(house, "account", "add") as terminal:
+        answer(terminal, ("Mail address", "irina"), ("such as irina@example.com", ADDRESS))
+        answer(
+            terminal, ("Name of the account:", "irina"), ("there is an account irina already", "No good"), ("a name such as", "no")
+        )
+        answer(
+            terminal,
+            ("Operators that it serves [acme, globetrot]", "acme, nobody"),
+            ("expected some of acme, globetrot", "globetrot"),
+        )
+        terminal.wait_for("Kind")
+    assert (house.folder / "accounts/irina.yaml").read_text() == "nonsense"
+
+
+def test_a_secret_that_is_there_is_nobody_elses_and_a_user_must_be_there(house: House) -> None:
+    house.write("credentials/irina", "another's\n")
+    with Terminal(house, "account", "add") as terminal:
+        answer(terminal, ("Mail address", ADDRESS), ("Name of the account", "irina"), ("a file credentials/irina already", "more"))
+        terminal.wait_for("Kind")
+    assert (house.folder / "credentials/irina").read_text() == "another's\n"
+    with Terminal(house, "account", "add", "--user", "acme/nobody") as terminal:
+        terminal.wait_for("there is no user 'acme/nobody'")
+        assert terminal.ended() == 1
+
+
+def test_without_a_terminal_nothing_is_asked(house: House) -> None:
+    done = house.run("account", "add", "main")
+    assert done.code == 2
+    assert "there is no terminal" in done.err
+
+
+def test_accounts_are_listed_and_shown_with_the_line_of_each_setting(house: House) -> None:
+    house.account("main", "imap", 993, "irina", more="description: Sales\n", imports="  every: 90s\n")
+    (row,) = house.good("account", "list", "--json").rows
+    assert row == {
+        "account": "main",
+        "kind": "imap",
+        "server": "localhost:993",
+        "username": "irina",
+        "imports": True,
+        "sends": False,
+        "serves": ["acme"],
+        "description": "Sales",
+    }
+    assert "irina at localhost:993" in house.good("account", "list").out
+    shown = {row["name"]: (row["value"], row["where"]) for row in house.good("account", "show", "main", "--json").rows}
+    assert shown["import.every"] == ("90s", "accounts/main.yaml:13")
+    assert shown["import.after"] == ("", "")
+    assert shown["password"] == (f"!file {house.folder}/secret", "accounts/main.yaml:8")
+    assert "default" in house.good("account", "show", "main").out
+
+
+def test_an_account_that_does_not_work_is_told_when_it_is_tried(house: House, dovecot: Dovecot) -> None:
+    user = f"{house.state.parent.name}-refused"
+    dovecot.user(user, "another")
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    done = house.run("account", "test", "main")
+    assert done.code == 1
+    assert done.out.startswith("main: ")
+    assert house.run("account", "test", "nobody").code == 1
