@@ -46,6 +46,19 @@ class Session(ABC):
             Page(keys=(Listed("7:12", 2048, arrival),), cursor="7 12 0", backlog=False)
         """
 
+    def compare(self, folder: str, cursor: str | None) -> Iterator[Page]:
+        """Yield all of the folder's keys once more, page by page, to be compared with the ledger.
+
+        Called about once a day, after ``listing`` has come to ``cursor``, and by ``audit``; in the session's thread. Keys that it
+        lacks count as gone if it has as many as ``Page.exists`` says. Each page has a cursor by which ``listing`` goes on, and
+        loses nothing that came after ``cursor``. By default a listing from the beginning; for servers where that leaves something
+        behind. Raises as ``listing``.
+
+            Page(keys=(Listed("7:12", 2048, arrival),), cursor=cursor, backlog=True, exists=1)
+        """
+        del cursor
+        return self.listing(folder, None)
+
     @abstractmethod
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """Yield those of ``keys`` that are in the folder now, with their sizes and arrivals as the server says them now.

@@ -85,11 +85,12 @@ def _listings(app: App, account: AccountConfig) -> dict[str, Listing]:
     if account.imports is None:
         raise PermanentError(f"account {account.name} has no import block", advice="There is nothing to audit.")
     with app.session(account) as session:
-        return {folder: _listing(session, folder) for folder in account.imports.folders}
+        states = {folder: app.store.folder(account.name, folder) for folder in account.imports.folders}
+        return {folder: _listing(session, folder, state.cursor if state else None) for folder, state in states.items()}
 
 
-def _listing(session: Session, folder: str) -> Listing:
-    pages = list(session.listing(folder, None))
+def _listing(session: Session, folder: str, cursor: str | None) -> Listing:
+    pages = list(session.compare(folder, cursor))
     return Listing(
         keys=_named(session, folder, [one for page in pages for one in page.keys]),
         exists=next((page.exists for page in reversed(pages) if page.exists is not None), None),

@@ -105,17 +105,17 @@ class FolderSync:
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
         self.proof.begin(whole=True)
-        for page, alone in looked_ahead(self._pages(None)):
+        for page, alone in looked_ahead(self._pages(state.cursor if state else None, whole=True)):
             seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=take, past=None)
         self.proof.end()
         if (standing := self.proof.standing()) is not None and (now := self._store.folder(self._account, self._folder)):
             yield PageEntry(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
 
-    def _pages(self, cursor: str | None) -> Iterator[Page]:
-        """Yield the pages behind the cursor, as the server lists them."""
+    def _pages(self, cursor: str | None, *, whole: bool = False) -> Iterator[Page]:
+        """Yield the pages behind the cursor, or of the ``whole`` folder, as the server lists them."""
         call, first = self._context.sessions.call, cursor is None
-        pages = call(lambda session: session.listing(self._folder, cursor))
+        pages = call(lambda session: (session.compare if whole else session.listing)(self._folder, cursor))
         while (page := call(lambda _: next(pages, None))) is not None:
             if first:
                 distinct(self._context.account, self._store, self._folder, page.keys, spans=self._spans)

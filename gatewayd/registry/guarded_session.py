@@ -54,6 +54,9 @@ class _Guarded(Session):
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         return self._each("listing", self._inner.listing(folder, cursor), lambda one: checks.value(one, Page))
 
+    def compare(self, folder: str, cursor: str | None) -> Iterator[Page]:
+        return self._each("compare", self._inner.compare(folder, cursor), lambda one: checks.value(one, Page))
+
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         asked = frozenset(keys)
 

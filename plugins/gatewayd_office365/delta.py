@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd_office365.graph import GraphClient
     from gatewayd_office365.graph_faults import GraphAnswer
 
-__all__ = ["PROPERTIES", "LinkDied", "Step", "listed_of", "objects_of", "steps"]
+__all__ = ["PROPERTIES", "LinkDied", "Step", "listed_of", "objects_of", "second_of", "steps"]
 
 #: What is asked of a message.
 PROPERTIES = "$select=id,receivedDateTime,internetMessageId"
@@ -71,7 +71,7 @@ def steps(graph: GraphClient, cursor: DeltaCursor, *, first: bool) -> Iterator[S
         answer = _page(graph, cursor.link, of_graph=not first)
         if first:
             # Mail that came while an earlier first listing was under way is new still.
-            cursor, first = replace(cursor, backlog_until=min(filter(None, (cursor.backlog_until, _second_of(answer))))), False
+            cursor, first = replace(cursor, backlog_until=min(filter(None, (cursor.backlog_until, second_of(answer))))), False
         onward, last = text_of(answer.data, "@odata.nextLink"), text_of(answer.data, "@odata.deltaLink")
         link = graph.link(onward or last) if onward or last else ""
         values = objects_of(answer.data)
@@ -118,7 +118,7 @@ def listed_of(data: Mapping[str, object]) -> Listed | None:
     return Listed(found, None, moment_of(data.get("receivedDateTime")), message_id)
 
 
-def _second_of(answer: GraphAnswer) -> int:
+def second_of(answer: GraphAnswer) -> int:
     """Return the second of 1970 at which an answer was sent, by the server's clock."""
     try:
         return int(parsedate_to_datetime(answer.headers.get("date", "")).timestamp())

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gatewayd import Listed, Page, TransientError, moment
+from gatewayd_office365.comparing import in_order
 from gatewayd_office365.cursor import DeltaCursor
 from gatewayd_office365.delta import PROPERTIES, LinkDied, listed_of, objects_of, steps
 from gatewayd_office365.graph_requests import TOO_LARGE, GraphRequest
 from gatewayd_office365.json_objects import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gatewayd_office365.delta import Step
     from gatewayd_office365.folders import FolderFinder, MailFolder
@@ -71,6 +72,24 @@ class FolderListing:
                 continue
             return
         raise TransientError(f"{self._graph.where}: Microsoft Graph forgets each time where the listing of the folder is")
+
+    def compared(self, text: str | None) -> Iterator[Page]:
+        """Yield the pages of the whole folder without a new delta query, if there is a cursor; see ``Session.compare``.
+
+        The cursor stays as it is: what came after it is told by the next round.
+        """
+        before = DeltaCursor.parse(text)
+        found = self._finder.find(self._folder)
+        if before is None or before.mailbox != self._mailbox or before.backlog_until or found.id != before.folder:
+            yield from self.pages(None)
+            return
+        until, sound = 0, True
+        for page in in_order(self._graph, found.id):
+            until, sound = until or page.made_at, sound and not page.by_link
+            for keys, backlog in _by_age(page.messages, until):
+                yield Page(keys=keys, cursor=str(text), backlog=backlog)
+        # Without a count no key that is lacking is gone.
+        yield Page(keys=(), cursor=str(text), backlog=True, exists=self._exists(found) if sound else None)
 
     def _whole(self, *, others_gone: bool) -> Iterator[Page]:
         found = self._finder.find(self._folder)
@@ -137,21 +156,29 @@ def _parts(keys: Sequence[Listed], before: DeltaCursor, behind: DeltaCursor) -> 
         yield Page(keys=tuple(keys[start : start + _PAGE]), cursor=str(behind if ends else before))
 
 
-def pages_of(step: Step, *, others_gone: bool = False, exists: int | None = None) -> Iterator[Page]:
-    """Yield a page of Graph as pages of ours: backlog, then what arrived after the listing had begun."""
-    messages, until = step.messages(), step.before.backlog_until
+def _by_age(messages: Iterable[Listed], until: int) -> list[tuple[tuple[Listed, ...], bool]]:
+    """Return messages in groups for pages, at least one: those that arrived up to this second, which are backlog, and the others.
+
+    0: all are new.
+    """
     new, old = list[Listed](), list[Listed]()
     for one in messages:
         is_new = not until or (one.arrival is not None and one.arrival.timestamp() > until)
         (new if is_new else old).append(one)
-    behind = str(step.behind)
-    groups = [(old[start : start + _PAGE], True) for start in range(0, len(old), _PAGE)]
+    groups = [(tuple(old[start : start + _PAGE]), True) for start in range(0, len(old), _PAGE)]
     if new or not groups:
-        groups += [(new[start : start + _PAGE], bool(until) and not new) for start in range(0, len(new) or 1, _PAGE)]
+        starts = range(0, len(new) or 1, _PAGE)
+        groups += [(tuple(new[start : start + _PAGE]), bool(until) and not new) for start in starts]
+    return groups
+
+
+def pages_of(step: Step, *, others_gone: bool = False, exists: int | None = None) -> Iterator[Page]:
+    """Yield a page of Graph as pages of ours: backlog, then what arrived after the listing had begun."""
+    behind, groups = str(step.behind), _by_age(step.messages(), step.before.backlog_until)
     for number, (keys, backlog) in enumerate(groups):
         ends = number + 1 == len(groups)
         yield Page(
-            keys=tuple(keys),
+            keys=keys,
             cursor=behind if ends else str(step.before),
             backlog=backlog,
             others_gone=others_gone and not number,

@@ -83,6 +83,10 @@ class Office365Session(Session):
                 self._new.update(one.key for one in page.keys)
             yield page
 
+    def compare(self, folder: str, cursor: str | None) -> Iterator[Page]:
+        """See ``Session``: a list of messages, which leaves nothing in the mailbox, as each new delta query does."""
+        return FolderListing(self._graph, self._finder, mailbox=self._options.mailbox, folder=folder).compared(cursor)
+
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """See ``Session``: by their ids, or by a list of the folder."""
         return looked_up(self._graph, self._finder.id_of(folder), keys)

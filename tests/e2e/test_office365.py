@@ -94,6 +94,16 @@ def test_the_same_message_id_twice_is_two_messages(graph: Graph, tmp_path: Path)
     assert len(house.good("mail", "list", "--json").rows) == 2
 
 
+def test_no_audit_and_no_comparison_leaves_a_sync_state_in_the_mailbox(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 3)
+    house.good("import", "main")
+    mailbox.deliver(next(booking_messages(1, seed=78)))
+    for command in (("import", "main", "--from-beginning"), ("audit", "main"), ("audit", "main")):
+        house.good(*command)
+    assert len(house.good("mail", "list", "--json").rows) == 4
+    assert mailbox.initial_deltas == 1
+
+
 @pytest.mark.parametrize("wait", [1, None])
 def test_with_429_for_every_third_request_all_is_imported_and_none_comes_too_early(
     graph: Graph, tmp_path: Path, wait: int | None

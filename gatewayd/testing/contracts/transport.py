@@ -11,6 +11,7 @@ import pytest
 
 from gatewayd import Action, AuthError, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Secret, Spool
 from gatewayd.message.mail import BytesSource, anchor, message_id, parse
+from gatewayd.testing.contracts.comparing import ComparingContract
 from gatewayd.testing.contracts.watch import WatchContract
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Site", "TransportContract"]
 
-_PAGE = 1_000
-#: Two pages and a bit: enough to see listings go on.
-_MANY = 2_100
+#: Messages of a page, and of two pages and a bit: enough to see listings go on.
+_PAGE, _MANY = 1_000, 2_100
 #: How many keys before its cursor a listing may have once more.
 _AGAIN = 50
 
@@ -77,7 +77,7 @@ MESSAGES = (
 )
 
 
-class TransportContract(WatchContract):
+class TransportContract(ComparingContract, WatchContract):
     """Derive a test class from it, say how to reach a mailbox, and let pytest run it.
 
         class TestMyTransport(TransportContract):
