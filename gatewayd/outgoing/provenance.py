@@ -1,7 +1,8 @@
 """Find the messages of our own that a mail is, answers, brings back or names, and whose deliveries they are.
 
-Only Message-IDs with our signature count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES);
-then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store knows.
+Only Message-IDs with our signature count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES,
+Exchange); then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store
+knows.
 No mail makes these functions raise, and they read a bounded part of it.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from gatewayd.message.body import parts_of
 from gatewayd.message.containers import ContainerContents
 from gatewayd.message.header_parsing import ids
-from gatewayd.message.message_ids import written_in
+from gatewayd.message.message_ids import is_reference, written_in
 from gatewayd.message.transfer_encoding import transfer_decoded
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
     headers = headers_by_name(mail)
     answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
     carried = _carried(mail) if mail.attachments else []
-    itself = [value for name in _OWN for value in headers.get(name, ())]
+    itself = [*(value for name in _OWN for value in headers.get(name, ())), *_second_name(headers)]
     return Provenance(
         itself=_proven(itself, signer),
         carried=_proven([value for name in _ABOUT for value in headers.get(name, ())] + _named(carried), signer),
@@ -95,6 +96,18 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
         mentioned=_proven(_named(texts(mail)), signer),
         foreign=_foreign([*answered[:_MAX_FOREIGN], *_message_ids(carried)], signer),
     )
+
+
+def _second_name(headers: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the second name of a mail of ours that is here under another Message-ID, which Exchange and some relays give it.
+
+    It stands last in the mail's own References. An answer refers to what it answers by the Message-ID that arrived: behind that
+    name, or in In-Reply-To, where our mail has what it answered itself (RFC 5322 section 3.6.4).
+    """
+    references = ids(headers.get("references", ("",))[0])
+    answers = (one for value in headers.get("in-reply-to", ()) for one in ids(value))
+    is_own = bool(references) and is_reference(references[-1]) and all(one in references[:-1] for one in answers)
+    return references[-1:] if is_own else ()
 
 
 def returned(

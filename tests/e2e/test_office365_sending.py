@@ -51,13 +51,25 @@ def test_P7_one_account_imports_forwards_and_writes_and_nothing_goes_twice(tmp_p
     copies = graph.delivered
     assert sorted(one.recipient for one in copies) == ["anna@x.example", "boss@x.example", "duty@x.example"]
     (forward,) = [one for one in copies if one.recipient == "duty@x.example"]
-    mailbox.deliver(forward.mime)
+    written = next(one for one in copies if one.recipient == "anna@x.example")
+    # The letter comes to the mailbox, too, and looks like an answer to itself.
+    for one in (forward, written):
+        mailbox.deliver(one.mime)
     house.good("import", "desk")
     assert house.run("outbox", "deliver").code == 0
     rows = house.good("outbox", "list", "--json").rows
-    assert [one["state"] for one in rows] == ["withheld", "delivered", "delivered"]
-    assert "Exchange has sent it" in rows[1]["recipients"][0]["words"]
+    assert [one["state"] for one in rows] == ["withheld", "withheld", "delivered", "delivered"]
+    assert "it would go in a circle: it is a mail of our own that came back" in {one["words"] for one in rows[:2]}
+    assert "Exchange has sent it" in rows[2]["recipients"][0]["words"]
     assert len(graph.delivered) == 3
+    # An answer of a person goes on.
+    sent = message_from_bytes(written.mime, policy=default)
+    threading = f"In-Reply-To: {sent['Message-ID']}\r\nReferences: {sent['References']} {sent['Message-ID']}\r\n"
+    mailbox.deliver(threading.encode() + make_raw(7))
+    house.good("import", "desk")
+    assert house.good("outbox", "list", "--json").rows[0]["state"] == "waiting"
+    assert house.run("outbox", "deliver").code == 0
+    assert [one.recipient for one in graph.delivered[3:]] == ["duty@x.example"]
     assert {message_from_bytes(one.mime, policy=default)["From"] for one in graph.delivered} == {"Acme <desk@acme.example>"}
 
 

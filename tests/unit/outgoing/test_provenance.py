@@ -48,6 +48,11 @@ PLACES = {
     "sent on by Thunderbird": ("carried", mail(f"X-Forwarded-Message-Id: {OURS}")),
     "a robot of Exchange": ("carried", mail(f"X-MS-Exchange-Parent-Message-Id: {OURS}")),
     "second name": ("answered", mail(f"References: {reference(OURS)}\nIn-Reply-To: <1@amazonses.com>")),
+    "answer to a renamed one": ("answered", mail(f"In-Reply-To: <3@x>\nReferences: <1@x> {reference(OURS)} <3@x>")),
+    "answer that lacks its reference": ("answered", mail(f"In-Reply-To: <3@x>\nReferences: <1@x> <2@x> {reference(OURS)}")),
+    "answer without In-Reply-To": ("answered", mail(f"References: {reference(OURS)} <3@x>")),
+    "answer to the first name": ("answered", mail(f"In-Reply-To: {OURS}\nReferences: {reference(OURS)}")),
+    "answer of before second names": ("answered", mail(f"References: <1@x> {OURS}")),
     "upper case": ("answered", mail(f"In-Reply-To: {OURS.upper()}")),
     "receipt": ("carried", mixed("message/disposition-notification", f"Final-Recipient: rfc822; a@b\nOriginal-Message-ID: {OURS}")),
     "report": ("carried", mixed("message/delivery-status", f"Original-Envelope-Id: {OURS.strip('<>')}\n\nAction: delayed")),
@@ -96,6 +101,15 @@ def test_P6_a_message_of_ours_is_found_wherever_it_stands(name: str) -> None:
     where, found = PLACES[name]
     assert provenance(found, SIGNER) == Provenance(**{where: (OURS,)})
     assert provenance(found, Signer(b"x" * 32)).ours == ()
+
+
+@pytest.mark.parametrize(
+    "head", ["Message-ID: <1@outlook.example>\nReferences: OURS", "In-Reply-To: <2@x>\nReferences: <1@x> <2@x> OURS"]
+)
+def test_a_mail_of_ours_that_got_another_message_id_is_known_by_its_last_reference(head: str) -> None:
+    for name in (reference(OURS), reference(OURS).upper()):
+        assert provenance(mail(head.replace("OURS", name)), SIGNER).itself == (OURS,)
+    assert provenance(mail(head.replace("OURS", reference(FORGED))), SIGNER).itself == ()
 
 
 @pytest.mark.parametrize("head", ["In-Reply-To: FORGED", "References: <gw.m.x@y>", "Subject: x", "X-Note: OURS"])
