@@ -119,6 +119,25 @@ def test_P3_what_is_done_to_a_message_of_one_label_leaves_its_others(dovecot: Do
     assert sorted(gmail.bodies) == sorted(booking_messages(2))
 
 
+def test_P7_rules_fire_once_for_a_message_however_its_labels_change(dovecot: Dovecot, gmail: Gmail, tmp_path: Path) -> None:
+    box = Mailbox(tmp_path, dovecot, gmail)
+    rule = (
+        "targets: {crm: {kind: webhook, url: 'https://crm.example.com/mail', secret: !file hook}}\nforward: [{when: {}, to: crm}]\n"
+    )
+    box.house.write("hook", "whsec_" + "c2VjcmV0" * 4)
+    box.house.operator("acme", more=rule)
+    box.imported()
+    box.deliver(*booking_messages(1))
+    box.site.label(0, "INBOX")
+    assert box.imported() == (2, 1, 1)
+    box.site.relabel(0, "INBOX", "Trips")
+    assert box.imported() == (1, 0, 1)
+    box.site.relabel(0, "Trips", "INBOX")
+    assert box.imported() == (1, 0, 1)
+    assert len(box.house.good("outbox", "list", "--json").rows) == 1
+    assert len(gmail.bodies) == 1
+
+
 def test_P1_a_database_of_before_learns_what_gmail_calls_its_messages(dovecot: Dovecot, gmail: Gmail, tmp_path: Path) -> None:
     box = Mailbox(tmp_path, dovecot, gmail)
     box.deliver(*booking_messages(2))
