@@ -16,7 +16,7 @@ from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
 from gatewayd.importing.anchoring import RenumberedEntries, alike, headers_of, same
 from gatewayd.importing.mailboxes import distinct
-from gatewayd.importing.proof import Proof, looked_ahead
+from gatewayd.importing.proof import Proof, begun, looked_ahead
 from gatewayd.importing.spanning import FETCHED, by_key, elsewhere
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ class FolderSync:
 
     def _pages(self, cursor: str | None, *, whole: bool = False) -> Iterator[Page]:
         """Yield the pages behind the cursor, or of the ``whole`` folder, as the server lists them."""
-        call, first = self._context.sessions.call, cursor is None
-        pages = call(lambda session: (session.compare if whole else session.listing)(self._folder, cursor))
-        while (page := call(lambda _: next(pages, None))) is not None:
-            if first:
-                distinct(self._context.account, self._store, self._folder, page.keys, spans=self._spans)
-            first = False
+        call = self._context.sessions.call
+        page, pages = call(lambda session: begun((session.compare if whole else session.listing)(self._folder, cursor)))
+        if cursor is None and page is not None:
+            distinct(self._context.account, self._store, self._folder, page.keys, spans=self._spans)
+        while page is not None:
             yield page
+            page = call(lambda _: next(pages, None))
 
     def _entering(
         self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: RenumberedEntries | None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Anchor, FolderState, Known
     from gatewayd.api.values import Listed, Page
 
-__all__ = ["Proof", "looked_ahead"]
+__all__ = ["Proof", "begun", "looked_ahead"]
 
 #: How old the stored time of the last proven check may get before it is stored anew.
 _FRESH = timedelta(minutes=5)
@@ -172,6 +172,11 @@ class Proof:
                 "Forward rules do not fire for them"
             )
         return found
+
+
+def begun(pages: Iterator[Page]) -> tuple[Page | None, Iterator[Page]]:
+    """Return the first page, and those behind it."""
+    return next(pages, None), pages
 
 
 def looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:

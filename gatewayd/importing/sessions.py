@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import wait
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.errors import GatewaydError, PluginError
@@ -80,13 +79,21 @@ class Sessions:
     def wait(self, future: Future[_T]) -> _T:
         """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""
         try:
-            while not wait([future], timeout=self._tools.patience).done:
+            while not self._ended(future):
                 self.keep_alive()
         except BaseException:
             self.abort()
             raise
         self.check(future.exception())
         return future.result()
+
+    def _ended(self, future: Future[_T]) -> bool:
+        """Wait for a while; return whether the future has ended."""
+        try:
+            future.exception(self._tools.patience)
+        except TimeoutError:
+            return future.done()
+        return True
 
     def keep_alive(self) -> None:
         """Renew the lease; raises VisitStopped where the visit is to end."""

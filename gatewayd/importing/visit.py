@@ -144,17 +144,22 @@ class _Visit:
 
     def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)
+        rests = False
         for folder in self._imports.folders:
+            rests = False
             with self._context.alone(folder):
-                if self._list(folder) and not self._task.look:
+                listed = self._list(folder)
+                # Most visits find nothing new, and then one question to the store is enough.
+                rests = self._task == Task() and self._store.at_rest(self._account.name)
+                if listed and not (rests or self._task.look):
                     # What an earlier visit left owed.
                     settler.settle()
                 self._offering.describe(folder)
-                if self._task.look:
+                if rests or self._task.look:
                     continue
                 self._readmission.judge(folder)
                 self._fetch_waiting(folder)
-        if self._task.look:
+        if rests or self._task.look:
             return
         self._offering.file_stored()
         backfiller.file_admitted(self._readmission)
@@ -202,17 +207,9 @@ class _Visit:
 
         ``resumes``: see ``Meter.listed``.
         """
-        listed = 0
+        listed, enter = 0, partial(self._store.enter, self._lease, folder)
         for page in pages:
-            new = self._store.enter(
-                self._lease,
-                folder,
-                page.entries,
-                cursor=page.cursor,
-                start_at=page.start_at,
-                standing=page.standing,
-                doubt=page.doubt,
-            )
+            new = enter(page.entries, cursor=page.cursor, start_at=page.start_at, standing=page.standing, doubt=page.doubt)
             listed += new
             self._reporter.listed(new)
             self._sessions.stop()

@@ -34,9 +34,11 @@ class Accounts(AccountVerbs):
         """Return who has or had a mailbox, this account among them if it may. One read where it had it before."""
         with self._db.reading() as connection:
             found = _having(connection, name)
+            accounts, taken = [account for account, _ in found], any(not later for _, later in found)
+            if lease.account in accounts:
+                return accounts
             given = second or _older(connection, lease.account)
-        accounts, taken = [account for account, _ in found], any(not later for _, later in found)
-        if lease.account in accounts or (taken and not given):
+        if taken and not given:
             return accounts
         if not enter:
             return [*accounts, lease.account]

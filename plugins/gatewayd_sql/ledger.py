@@ -12,6 +12,7 @@ from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.pages import EnteredPage
+from gatewayd_sql.resting import at_rest
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.spanning import entries_of, told_most
 from gatewayd_sql.tables import WAITING, content, mail
@@ -83,7 +84,7 @@ class Ledger(LedgerVerbs):
     def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
         """Return what the ledger has under those of ``keys`` that it knows."""
         values = {"account": account, "folder": folder, "keys": list(keys)}
-        rows = self._db.rows(_KNOWN, values)
+        rows = self._db.rows(_KNOWN, values) if keys else ()
         return {row.key: _known(row) for row in rows}
 
     def elsewhere(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
@@ -135,6 +136,11 @@ class Ledger(LedgerVerbs):
             for row in rows
         ]
         return sorted(found, key=lambda each: each.entry_id)[:limit]
+
+    def at_rest(self, account: str) -> bool:
+        """Whether a visit has nothing to do but to look at the server."""
+        with self._db.reading() as connection:
+            return at_rest(connection, account)
 
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
         """Return the account's keys in that state."""

@@ -21,6 +21,7 @@ from gatewayd.testing.graph import Graph
 from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import ROOT, House, until
+from tests.plugins.graph_site import sent_too_early
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ def test_with_429_for_every_third_request_all_is_imported_and_none_comes_too_ear
     assert report["error"] is None
     assert house.stored_digests() == sent
     assert graph.log.find("", status=429)
-    assert graph.log.too_early(of_client=True, slack=0.0) == []
+    assert sent_too_early(graph) == []
 
 
 def test_all_sync_states_dropped_costs_neither_a_message_nor_a_double(graph: Graph, tmp_path: Path) -> None:

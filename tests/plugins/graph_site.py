@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Listed
-    from gatewayd.testing.graph import EntraApp, Graph
+    from gatewayd.testing.graph import EntraApp, Graph, LoggedRequest
     from gatewayd_office365.transport import Office365Session
 
 _numbers = itertools.count()
@@ -96,3 +96,16 @@ def keys(session: Office365Session, cursor: str | None = None, folder: str = "IN
 def last_cursor(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> str:
     """Return the cursor behind a listing."""
     return list(session.listing(folder, cursor))[-1].cursor
+
+
+def sent_too_early(graph: Graph) -> list[LoggedRequest]:
+    """Return the requests that were sent before a ``Retry-After`` of their mailbox was over, though its answer had come.
+
+    When a request of a mailbox is answered, three others may be on their way.
+    """
+    requests = sorted((one for one in graph.log.requests if one.mailbox), key=lambda one: one.began)
+    found: list[LoggedRequest] = []
+    for refused in (one for one in requests if one.retry_after):
+        until = refused.ended + refused.retry_after
+        found += [one for one in requests if one.mailbox == refused.mailbox and refused.ended < one.began < until][3:]
+    return found

@@ -17,7 +17,7 @@ from gatewayd.testing.contracts.transport import message
 from gatewayd.testing.graph import Graph
 from gatewayd_office365.pace import PATIENCE, Pace, pace_of
 from tests.patience import LONG
-from tests.plugins.graph_site import GraphSite, keys
+from tests.plugins.graph_site import GraphSite, keys, sent_too_early
 from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_one_that_is_throttled_among_four_is_asked_for_again_when_Microsoft_want
     assert error is None
     assert sorted(came(found)) == sorted(ids(site))
     assert sorted(asked_for(site).values()) == [*[1] * (COUNT - 1), 2]
-    assert site.graph.log.too_early(of_client=True) == []
+    assert sent_too_early(site.graph) == []
     assert pace(site)._in_flight.total() == 0
 
 

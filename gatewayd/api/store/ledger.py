@@ -92,6 +92,13 @@ class LedgerVerbs(ABC):
         """Return the waiting keys that are due, with ids above ``after``, by id. With ``keys`` only those, due or not."""
 
     @abstractmethod
+    def at_rest(self, account: str) -> bool:
+        """Whether nothing of the account is due in ``waiting``, ``owed``, ``rereads``, ``with_refused`` and ``chosen_mails``.
+
+        Asked by each visit when it has listed a folder, so it must be quick.
+        """
+
+    @abstractmethod
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
         """Return the account's keys in that state, with the reason, ids above ``after``, by id."""
 

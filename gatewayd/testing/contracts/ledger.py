@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -199,3 +200,41 @@ class LedgerContract:
         assert not store.owed("other", limit=9)
         store.settled(other.lease, ids)
         assert [each.key for each in store.owed("shared", limit=9)] == ["2"], "another account's lease settles nothing here"
+
+    def test_an_account_is_at_rest_while_no_verb_has_work_for_a_visit(self, store: Store, shared: Custodian) -> None:
+        def rests() -> bool:
+            work = (store.waiting("shared", "INBOX", after=0, limit=9), store.owed("shared", limit=9))
+            more = (store.rereads("shared", "INBOX", limit=9), store.with_refused(["shared"]))
+            assert store.at_rest("shared") == (not any((*work, *more)))
+            return store.at_rest("shared")
+
+        assert rests()
+        shared.enter("1")
+        assert (rests(), store.at_rest("other")) == (False, True)
+        shared.commit(Retry(entry_id=shared.entry("1"), cause="busy", retry_after=9999))
+        assert rests()
+        owed = shared.file("2", make_raw(2), owed=Action(do="seen"))
+        assert not rests()
+        store.settled(shared.lease, [owed])
+        assert rests()
+        shared.enter(Entry(listed=Listed("3", 999)))
+        again = shared.outcome("3", make_raw(3))
+        shared.commit(replace(again, reread_after=60.0))
+        assert not rests()
+        store.reread(shared.lease, proven={}, later={}, undone=[again.entry_id])
+        assert rests()
+        shared.enter("4")
+        shared.commit(NotAdmitted(entry_id=shared.entry("4"), anchor="4", cause="nobody", senders=("a@x",)))
+        assert not rests()
+        shared.enter(standing=["1", "2", "3"])
+        assert rests()
+        shared.enter("5")
+        # Its admission could not be decided: it is not due, and may be sooner.
+        undecided = Retry(entry_id=shared.entry("5"), cause="a directory is down", retry_after=9999, senders=("a@x",))
+        shared.commit(undecided)
+        assert not rests()
+        shared.enter(standing=["1", "2", "3"])
+        assert rests()
+        shared.enter("6")
+        shared.commit(replace(shared.outcome("6", make_raw(6)), refused_by=("nord",), senders=("a@x",)))
+        assert not rests()
