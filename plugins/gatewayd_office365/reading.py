@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from gatewayd_office365.graph_faults import GraphAnswer
     from gatewayd_office365.in_flight import InFlight
 
-__all__ = ["headers", "is_gone", "looked_up", "mime"]
+__all__ = ["FEW", "headers", "is_gone", "is_of_one", "looked_up", "mime", "newest"]
 
 #: So many keys are looked up one by one; of more, most are found among the folder's newest messages, 1,000 at a time.
-_FEW, _ON_A_PAGE, _PAGES = 10, 1_000, 20
+FEW, _ON_A_PAGE, _PAGES = 10, 1_000, 20
 #: How much of a message is read to find the end of its headers, and how much more to keep the connection.
 _HEADER, _REST = 1 << 20, 1 << 17
 #: The spool has a bound for each message, and tells it; a header block has its own.
@@ -43,7 +43,7 @@ def is_gone(answer: GraphAnswer) -> bool:
     return (answer.status == _NOT_FOUND and answer.code == "erroritemnotfound") or answer.code == "errorinvalididmalformed"
 
 
-def _is_of_one(refusal: GraphAnswer) -> bool:
+def is_of_one(refusal: GraphAnswer) -> bool:
     """Whether a refusal is about one message, and not about the mailbox."""
     return refusal.status in _OF_ONE and not isinstance(refusal.error, AuthError)
 
@@ -51,9 +51,9 @@ def _is_of_one(refusal: GraphAnswer) -> bool:
 def looked_up(graph: GraphClient, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
     """Yield those of ``keys`` that are in the folder with this id."""
     left = set(keys)
-    if len(left) > _FEW:
-        for one in _newest(graph, folder):
-            if one.key in left:
+    if len(left) > FEW:
+        for one in map(listed_of, newest(graph, folder, PROPERTIES)):
+            if one is not None and one.key in left:
                 left.discard(one.key)
                 yield one
             if not left:
@@ -70,14 +70,15 @@ def looked_up(graph: GraphClient, folder: str, keys: Sequence[str]) -> Iterator[
             yield found
 
 
-def _newest(graph: GraphClient, folder: str) -> Iterator[Listed]:
-    target = graph.path("mailFolders", folder, "messages", query=f"{PROPERTIES}&$top={_ON_A_PAGE}")
+def newest(graph: GraphClient, folder: str, properties: str) -> Iterator[Mapping[str, object]]:
+    """Yield the newest messages of a folder with these properties; none any more once Exchange can't make a page."""
+    target = graph.path("mailFolders", folder, "messages", query=f"{properties}&$top={_ON_A_PAGE}")
     for _ in range(_PAGES):
         answer = graph.request(GraphRequest(what="the list of messages", target=target))
         if not answer.is_good:
             # One message that Exchange can't show spoils a page. Each is asked for by its id then.
             return
-        yield from (one for one in map(listed_of, objects_of(answer.data)) if one is not None)
+        yield from objects_of(answer.data)
         link = text_of(answer.data, "@odata.nextLink")
         if not link:
             return
@@ -95,7 +96,7 @@ def headers(graph: GraphClient, keys: Sequence[str]) -> Iterator[tuple[str, byte
         if refusal is None:
             # The request is over: whoever takes the headers may make others.
             yield key, found
-        elif not _is_of_one(refusal):
+        elif not is_of_one(refusal):
             raise refusal.error
 
 
@@ -161,7 +162,7 @@ def _fetched(several: SeveralInFlight, one: InFlight, key: str, spool: Spool) ->
         return None
     if is_gone(refusal):
         return Gone(key=key)
-    if _is_of_one(refusal):
+    if is_of_one(refusal):
         return Failed(key=key, cause=refusal.error.sentences)
     several.stop(refusal.error)
     return None

@@ -14,11 +14,12 @@ from gatewayd_office365.pace import pace_of
 from gatewayd_office365.problems import problems
 from gatewayd_office365.reading import headers, looked_up, mime
 from gatewayd_office365.settle import settle
+from gatewayd_office365.summaries import summaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd import Action, Fetched, Listed, Page, Spool
+    from gatewayd import Action, Fetched, Listed, Page, Spool, Summary
 
 __all__ = ["Office365", "Office365Session"]
 
@@ -95,6 +96,10 @@ class Office365Session(Session):
         """See ``Session``: the head of ``$value``."""
         del folder
         return headers(self._graph, keys)
+
+    def summaries(self, folder: str, keys: Sequence[str]) -> Iterator[Summary]:
+        """See ``Session``: by `$select`, from a list of the folder, or by their ids."""
+        return summaries(self._graph, self._finder.id_of(folder), keys)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``: ``$value`` of each, several in flight. A message keeps its id in whatever folder it is by now."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatewayd import Listed, PermanentError, TransientError
 from gatewayd_pop3.faults import garbled, refused
 from gatewayd_pop3.uidl import keys, lines, mark, numbered, unnamed, word
-from gatewayd_pop3.wire import accepted
+from gatewayd_pop3.wire import UNBOUNDED, accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd_pop3.options import Pop3Options
     from gatewayd_pop3.wire import Wire
 
-__all__ = ["Maildrop", "listing", "tops"]
+__all__ = ["Maildrop", "listing", "tops", "whole_heads"]
 
 #: Of a header block so much is read as tells messages apart, so much is handed on, and a server may send so much for it.
 _MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 15, 16 << 20
@@ -141,3 +141,13 @@ def tops(wire: Wire, numbers: Sequence[int], *, most: int = _HANDED_ON) -> Itera
                 raise TransientError(f"{wire.where}: TOP: {text}", advice=advice)
             head += piece[: most - len(head)]
         yield number, head
+
+
+def whole_heads(wire: Wire, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield each message's number and its header block, of the whole message: for servers without TOP."""
+    statuses = wire.replies([f"RETR {number}" for number in numbers], limit=UNBOUNDED)
+    for number, status in zip(numbers, statuses, strict=True):
+        head = b""
+        for piece in wire.body() if accepted(status) else ():
+            head += piece[: _HANDED_ON - len(head)]
+        yield number, head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head else b""

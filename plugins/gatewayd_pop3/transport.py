@@ -5,10 +5,23 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import Action, Failed, GatewaydError, Gone, Listed, Page, PermanentError, Session, TransientError, Transport, quoted
+from gatewayd import (
+    Action,
+    Failed,
+    GatewaydError,
+    Gone,
+    Listed,
+    Page,
+    PermanentError,
+    Session,
+    Summary,
+    TransientError,
+    Transport,
+    quoted,
+)
 from gatewayd_pop3.connect import connect
 from gatewayd_pop3.faults import refused
-from gatewayd_pop3.listing import listing, tops
+from gatewayd_pop3.listing import listing, tops, whole_heads
 from gatewayd_pop3.options import Pop3Options
 from gatewayd_pop3.wire import UNBOUNDED, accepted
 
@@ -92,6 +105,19 @@ class Pop3Session(Session):
         there = [key for key in keys if key in numbers]
         heads = tops(wire, [numbers[key] for key in there])
         yield from ((key, head) for key, (_, head) in zip(there, heads, strict=True) if head)
+
+    def summaries(self, folder: str, keys: Sequence[str]) -> Iterator[Summary]:
+        """See ``Session``: TOP; RETR of what the server refuses to show so."""
+        self._expect_inbox(folder)
+        wire, found = self._mailbox()
+        there = {found.numbers[key]: key for key in keys if key in found.numbers}
+        refused = []
+        for number, head in tops(wire, list(there)):
+            if head:
+                yield Summary.of(there[number], head)
+            else:
+                refused.append(number)
+        yield from (Summary.of(there[number], head) for number, head in whole_heads(wire, refused) if head)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``: RETR, many on their way where the server offers PIPELINING (RFC 2449 section 6.6)."""

@@ -188,6 +188,15 @@ def test_P8_a_listing_without_line_ends_takes_time_as_it_is_long() -> None:
     assert time.process_time() - began < 5
 
 
+def test_without_top_a_summary_is_read_from_the_whole_message(stage: Stage) -> None:
+    script = stage.play([mail(1), mail(2)], replies={"TOP": b"-ERR unknown command\r\n"})
+    with session(script) as opened:
+        found = listed(opened)
+        said = list(opened.summaries("INBOX", [one.key for one in found]))
+    assert [one.key for one in said] == [one.key for one in found]
+    assert [line for line in script.heard if line.startswith("RETR")] == ["RETR 1", "RETR 2"]
+
+
 def test_a_message_that_can_not_be_known_again_is_said_so(stage: Stage) -> None:
     script = stage.play([mail(1)], uidls=[b""], replies={"TOP": b"-ERR no TOP\r\n"})
     with session(script) as opened, pytest.raises(PermanentError, match="message 1 has neither"):

@@ -12,6 +12,7 @@ import pytest
 from gatewayd import Action, AuthError, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Secret, Spool
 from gatewayd.message.mail import BytesSource, anchor, message_id, parse
 from gatewayd.testing.contracts.comparing import ComparingContract
+from gatewayd.testing.contracts.summaries import SummaryContract
 from gatewayd.testing.contracts.watch import WatchContract
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ MESSAGES = (
 )
 
 
-class TransportContract(ComparingContract, WatchContract):
+class TransportContract(ComparingContract, SummaryContract, WatchContract):
     """Derive a test class from it, say how to reach a mailbox, and let pytest run it.
 
         class TestMyTransport(TransportContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from email.header import decode_header, make_header
 from email.utils import getaddresses, parsedate_to_datetime
 from functools import partial
@@ -115,7 +116,8 @@ def _people(message: ExchangeMessage, name: str) -> list[object]:
 
 def _sent(message: ExchangeMessage) -> str:
     try:
-        return parsedate_to_datetime(header_value(message.mime, "Date")).strftime("%Y-%m-%dT%H:%M:%SZ")
+        sent_at = parsedate_to_datetime(header_value(message.mime, "Date"))
+        return (sent_at if sent_at.tzinfo is None else sent_at.astimezone(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return date_text(message)
 
