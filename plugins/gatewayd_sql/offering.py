@@ -175,8 +175,8 @@ class Offers(OfferVerbs):
     def end_choice(self, lease: Lease, operator: str, entry_ids: Collection[int], *, otherwise: str) -> None:
         """Commit that what the operator chose is filed for it, or never will be."""
         mine = (offered_to.c.account == lease.account, offered_to.c.operator == operator, offered_to.c.decision == "chosen")
-        mails = select(ledger.c.mail_id).where(ledger.c.id == offered_to.c.entry_id).scalar_subquery()
-        has = exists().where(filing.c.operator == operator, filing.c.mail_id == mails)
+        same = and_(filing.c.mail_id == ledger.c.mail_id, ledger.c.id == offered_to.c.entry_id)
+        has = exists().where(filing.c.operator == operator, same).correlate(offered_to)
         values = {"decision": case((has, "filed"), else_="refused"), "cause": case((has, ""), else_=clean(otherwise))}
         with self._db.writing() as connection:
             fence(connection, lease)

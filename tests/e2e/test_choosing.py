@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.house import House
+from tests.e2e.house import ROOT, House, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,3 +72,65 @@ def test_five_of_twenty_are_chosen_and_the_server_never_notices(site: tuple[Hous
     assert len(rows) == 16
     rows = house.good("remote", "main", "--operator", "globetrot", "--json").rows
     assert len(rows) == 21, "one operator's download hides nothing from another"
+
+
+@pytest.mark.parametrize(("event", "number"), [("commit", 2), ("commit", 4), ("commit", 5), ("execute", 30)])
+def test_P2_the_same_choice_from_two_terminals_is_filed_once_though_one_is_killed(
+    site: tuple[House, str], event: str, number: int
+) -> None:
+    house, _ = site
+    wanted = [row["key"] for row in house.good("remote", "main", "--operator", "acme", "--json").rows][:3]
+    chosen = ["import", "main", "--operator", "acme", "--json", *(part for key in wanted for part in ("--key", key))]
+    program = [sys.executable, str(ROOT / "tests/e2e/killed.py"), event, str(number), "--config", str(house.folder), *chosen]
+    with subprocess.Popen(
+        program, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as one:
+        other = house.run(*chosen)
+        one.communicate(timeout=600)
+    assert one.returncode in {0, -signal.SIGKILL}
+    assert (other.code, {row["result"] for row in other.rows}) == (0, {"here"}), other.err
+    assert set(house.filed("main").values()) == {1}
+    assert len(house.filed("main")) == len(wanted)
+    assert house.good("import", *chosen[1:]).rows == other.rows, "choosing it once more changes nothing"
+    assert len(house.good("remote", "main", "--operator", "acme", "--waiting", "--json").rows) == 17
+    assert len(house.good("mail", "list", "--operator", "acme", "--json").rows) == len(wanted)
+
+
+def test_a_daemon_downloads_what_is_chosen_and_says_what_became_of_it(site: tuple[House, str], dovecot: Dovecot) -> None:
+    house, user = site
+    (house.folder / "accounts/broken.yaml").unlink()
+    with house.daemon():
+        rows = until("it is listed", 30, lambda: house.good("remote", "--operator", "acme", "--json").rows)
+        assert len(rows) == 20
+        with dovecot.client(user) as imap:
+            imap.select("INBOX")
+            imap.store("1", "+FLAGS", "(\\Deleted)")
+            imap.expunge()
+        oldest = rows[-1]["key"]
+        done = house.run("import", "main", "--operator", "acme", "--json", "--key", oldest, "--key", rows[0]["key"])
+        results = {row["key"]: row["result"] for row in done.rows}
+        assert (done.code, results) == (1, {oldest: "gone", rows[0]["key"]: "here"})
+        house.good("import", "main", "--operator", "globetrot", "--offered")
+        assert len(house.good("mail", "list", "--operator", "globetrot", "--json").rows) == 19
+        house.good("dismiss", "main", "--operator", "acme", "--key", rows[1]["key"])
+        assert len(house.good("remote", "--operator", "acme", "--waiting", "--json").rows) == 17
+        said = house.run("import", "main", "--operator", "acme", "--key", "1:99")
+        assert (said.code, "not offered to acme: 1:99" in said.err) == (1, True)
+
+
+def test_pop3_and_personal_accounts_are_chosen_from_likewise(tmp_path: Path, dovecot: Dovecot) -> None:
+    house, user = House(tmp_path), f"{tmp_path.name}@example.com"
+    dovecot.user(user, "pass")
+    dovecot.deliver(user, [message(number) for number in range(1, 4)])
+    house.operator("acme", more="users:\n  irina: {name: Irina Mari, email: irina@example.com}\n")
+    house.account("own", "pop3", dovecot.ports["pop3"], user, more="user: acme/irina\n", imports="  take: chosen\n")
+    assert house.good("remote", "--operator", "acme", "--json").rows == [], "the operator alone sees no personal mail"
+    rows = house.good("remote", "--user", "acme/irina", "--json").rows
+    assert [row["subject"] for row in rows] == ["booking 3", "booking 2", "booking 1"]
+    refused = house.run("import", "own", "--operator", "acme", "--key", rows[0]["key"])
+    assert (refused.code, "acme has no mail of account own" in refused.err) == (1, True)
+    house.good("import", "own", "--user", "acme/irina", "--key", rows[0]["key"])
+    assert [row["subject"] for row in house.good("mail", "list", "--operator", "acme", "--user", "irina", "--json").rows] == [
+        "booking 3"
+    ]
+    assert house.good("mail", "list", "--operator", "acme", "--json").rows == []

@@ -93,6 +93,7 @@ def test_a_second_choice_is_filed_from_the_bytes_that_are_here(shared: Gateway) 
     choose(shared, GLOBETROT, "1:2")
     shared.good()
     assert [one.key for one in shared.filings("globetrot")] == ["1:2"]
+    assert {one.key: one.decision for one in offers(shared, GLOBETROT, still=False)}["1:2"] == "filed"
     assert len(shared.transport.steps("message")) == fetched
     assert len(shared.filings()) == 1
 
