@@ -90,7 +90,7 @@ class TransportContract(ComparingContract, SummaryContract, WatchContract):
 
     #: Whether listings go on behind a cursor; else each is the whole folder, as one page.
     has_cursor: ClassVar[bool] = True
-    #: Whether listings say sizes. They are what the server says, which may differ from what it sends.
+    #: Whether listings say sizes, which may differ from those of what the server sends.
     tells_size: ClassVar[bool] = True
     #: The field with the secret that it logs in with.
     logs_in_by: ClassVar[str] = "password"
@@ -266,8 +266,7 @@ class TransportContract(ComparingContract, SummaryContract, WatchContract):
                 session.settle(site.folder, settled, action)
             with closing(site.transport().open()) as session:
                 left = {one.key for one in self.keys(session, site)}
-            kept = {one.key for one in there} - (set() if action.do == "seen" else set(settled))
-            assert left == kept, action
+            assert left == {one.key for one in there} - (set() if action.do == "seen" else set(settled)), action
 
     # --- sessions -------------------------------------------------------------------------------------------------
 
