@@ -15,7 +15,7 @@ _POLICY = "the Microsoft Entra admin center, Conditional Access, the policies fo
 #: For all requests that a person stands behind.
 CONSENT_FAULTS = (
     TokenFault(
-        codes=(50173,),
+        codes=(50132, 50133, 50173),
         verb=ConsentEnded,
         what="the consent has ended: the person has a new password, or was logged out everywhere",
         advice="If nobody has done that, see the user's sign-in logs in the Microsoft Entra admin center.",
@@ -27,13 +27,13 @@ CONSENT_FAULTS = (
         advice="An account that is polled uses it each hour.",
     ),
     TokenFault(
-        codes=(70043, 50089),
+        codes=(70043,),
         verb=ConsentEnded,
         what="the consent has ended: a policy wants the person to log in again from time to time",
         advice=f"It ends again unless an administrator takes the app out of that policy: {_POLICY}, Session, Sign-in frequency.",
     ),
     TokenFault(
-        codes=(50072, 50074, 50076, 50078, 50079, 50158),
+        codes=(50072, 50074, 50076, 50078, 50079, 50158, 700020),
         words=("interaction_required", "login_required"),
         verb=ConsentEnded,
         what="Microsoft wants the person to prove once more who it is, as with a second factor",
@@ -65,7 +65,7 @@ CONSENT_FAULTS = (
         advice="Run the command again, and let the person accept what the page asks.",
     ),
     TokenFault(
-        codes=(50020, 500200),
+        codes=(16000, 50014, 50020, 500200, 51004, 90072),
         what="who has logged in is no user of the tenant",
         advice="Open the link in a private window of the browser, and log in as the mailbox's own user. Check `tenant`, too.",
     ),
@@ -81,7 +81,7 @@ CONSENT_FAULTS = (
         advice="See the user in the Microsoft Entra admin center, Users.",
     ),
     TokenFault(
-        codes=(53000, 53001, 53002, 53003, 50005, 50097, 50131),
+        codes=(50005, 50097, 50131, 53000, 53001, 53002, 53003, 53011, 530032, 530035),
         what="a policy of Conditional Access does not let the app in from this machine",
         advice=f"Have an administrator allow this machine's address, or take the app out of the policy: {_POLICY}.",
     ),
@@ -98,7 +98,7 @@ CONSENT_FAULTS = (
         "public client flows there. Or give `secret`.",
     ),
     TokenFault(
-        codes=(50011, 500113, 500112),
+        codes=(50011, 500112, 500113, 70004, 900971),
         what="the app has no such redirect URI",
         advice=f"Register http://localhost, without a slash at its end, {APP}, Authentication, Add a platform, Mobile and desktop "
         "applications.",
@@ -109,7 +109,7 @@ CONSENT_FAULTS = (
         advice=f"Register it anew as Mobile and desktop applications, {APP}, Authentication.",
     ),
     TokenFault(
-        codes=(650053, 650057),
+        codes=(65005, 650053, 650056, 650057, 90008),
         what="the app may not ask for these permissions",
         advice=f"Add the delegated permissions, {APP}, API permissions: see docs/office365.md.",
     ),
@@ -117,7 +117,7 @@ CONSENT_FAULTS = (
 
 #: For whatever else ends a consent.
 _ENDED = TokenFault(
-    codes=(70000, 70008),
+    codes=(50085, 50089, 70000, 70008),
     words=("invalid_grant",),
     any_number=True,
     verb=ConsentEnded,
@@ -125,14 +125,14 @@ _ENDED = TokenFault(
     advice="What ended it is in the user's sign-in logs in the Microsoft Entra admin center.",
 )
 _CODE = TokenFault(
-    codes=(54005, 70000, 70008, 50148, 501481, 9002313),
+    codes=(54005, 70000, 70008, 50148, 501481, 700005, 9002313),
     words=("invalid_grant",),
     any_number=True,
     what="the pasted address is too old, was used already, or is not whole",
     advice="Run the command again, open the link that it shows now, and paste the whole address within ten minutes.",
 )
 _DEVICE = TokenFault(
-    codes=(70018, 70019, 70020),
+    codes=(70018, 70019, 70020, 90120),
     words=("expired_token", "bad_verification_code", "invalid_grant"),
     what="the device code has expired, or was used already",
     advice="Run the command again, and type in the code that it shows now within a quarter of an hour.",

@@ -22,6 +22,8 @@ __all__ = ["APP", "TOKEN_FAULTS", "TokenFault", "token_error"]
 #: The page of the app.
 APP = "in the Microsoft Entra admin center (entra.microsoft.com), App registrations, your app"
 _LATER = frozenset({429, 500, 502, 503, 504})
+#: Numbers that say "later", whatever stands beside them: services behind the log-in that are away, and too many requests.
+_LATER_NUMBERS = frozenset({50033, 50087, 50196, 70012, 90006, 90012, 90024, 90033, 90055, 90090})
 #: What identifies a request with Microsoft's support.
 _TRACE = re.compile(r"[0-9A-Za-z-]{1,64}")
 #: More numbers than any answer has.
@@ -107,6 +109,12 @@ TOKEN_FAULTS = (
         advice="Check `client` and `tenant`: both are on the page Overview of the app registration.",
     ),
     TokenFault(
+        codes=(70001, 7000112),
+        what="the app is disabled in the tenant",
+        advice="Enable it in the Microsoft Entra admin center, Enterprise applications, your app, Properties, Enabled for users to "
+        "sign-in.",
+    ),
+    TokenFault(
         codes=(7000229,),
         what="the app has no service principal in the tenant",
         advice=f"Have an administrator consent {APP}, API permissions, Grant admin consent.",
@@ -157,12 +165,12 @@ def token_error(
     ``thumbprint`` is that of the app's certificate, where it has no secret. The first of ``faults`` that fits has the text.
     """
     word = said["error"] if isinstance(said.get("error"), str) else ""
-    if answer.status in _LATER or word == "temporarily_unavailable":
+    codes, way = _codes(said), "certificate" if thumbprint else "secret"
+    if answer.status in _LATER or word == "temporarily_unavailable" or not codes.isdisjoint(_LATER_NUMBERS):
         text = f"{where}: no access token: HTTP {answer.status}{_trace(said)}"
         return TransientError(
             text, retry_after=retry_after(answer.headers), advice="If it lasts, see https://status.cloud.microsoft."
         )
-    codes, way = _codes(said), "certificate" if thumbprint else "secret"
     known = next((one for one in faults if not codes.isdisjoint(one.codes)), None)
     meant = (one for one in faults if word in one.words and one.of in ("", way) and (one.any_number or not codes))
     fault = known or next(meant, _UNKNOWN)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given as each
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gatewayd import AuthError, ConsentEnded, DeviceCode, GatewaydError, Grant, HttpAnswer, Token, TransientError
 from gatewayd.testing.graph import Graph
+from gatewayd.testing.graph.certificates import server_certificate
+from gatewayd.testing.graph.wire import HttpsListener, ServedResponse
 from gatewayd_office365.consent import Office365Consent
 from gatewayd_office365.consent_faults import CODE_FAULTS, CONSENT_FAULTS, DEVICE_FAULTS, REFRESH_FAULTS
 from gatewayd_office365.credential import Office365Credential
@@ -23,9 +27,11 @@ from tests.plugins.graph_site import fields, new_address, secret_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from gatewayd import ConsentRequest
     from gatewayd.testing.graph import EntraApp, ExchangeMailbox
+    from gatewayd.testing.graph.wire import ServedConnection, ServedRequest
 
     WrongCase: TypeAlias = tuple[Callable[[Graph, EntraApp, ExchangeMailbox], GatewaydError], int, str]
 
@@ -275,7 +281,7 @@ def test_whatever_stands_in_the_address_is_told(graph: Graph, app: EntraApp, err
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.text(max_size=80), st.text(max_size=200))
+@each(st.text(max_size=80), st.text(max_size=200))
 def test_no_address_does_harm(error: str, words: str) -> None:
     given = {"tenant": "acme.example", "client": "11111111-2222-3333-4444-555555555555", "consent": True}
     plain = Office365CredentialOptions.model_validate(given)
@@ -437,3 +443,97 @@ def test_P9_no_secret_is_in_any_repr(graph: Graph, app: EntraApp, mailbox: Excha
     for secret in (grant.token.text, grant.refresh_token, VERIFIER):
         assert secret not in shown
     assert json.dumps(STATE) not in shown
+
+
+# --- answers that are none ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def answering(said: Mapping[str, object], folder: Path, status: int = 200) -> Iterator[dict[str, str]]:
+    """Run an authority that answers the same to whatever it is asked; yields the fields that lead to it."""
+    ca, context = server_certificate("localhost")
+    (folder / "ca.pem").write_bytes(ca)
+    response = ServedResponse(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(said).encode())
+
+    def serve(_request: ServedRequest, connection: ServedConnection) -> None:
+        connection.send(response)
+
+    with HttpsListener(context, serve) as listener:
+        address = f"https://localhost:{listener.port}"
+        yield {"authority": address, "graph": f"{address}/v1.0", "ca_file": str(folder / "ca.pem")}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"access_token": "a", "expires_in": 60}, AuthError),
+        ({"access_token": "a", "expires_in": 60, "refresh_token": ""}, AuthError),
+        ({"access_token": "a", "expires_in": 60, "refresh_token": "a b"}, TransientError),
+        ({"access_token": "a", "expires_in": 60, "refresh_token": "x" * 70000}, TransientError),
+        ({"access_token": "a b", "expires_in": 60, "refresh_token": "r"}, TransientError),
+        ({}, TransientError),
+    ],
+)
+def test_what_is_no_lasting_token_is_not_taken_for_one(
+    graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], kind: type[GatewaydError]
+) -> None:
+    with answering(said, tmp_path) as given:
+        error = error_of(lambda: consent(graph, app, **given).redeem(request("a@acme.example"), "c0de"))
+    assert type(error) is kind
+    assert error.advice
+
+
+@pytest.mark.parametrize(
+    ("said", "times"),
+    [
+        ({"interval": 7, "expires_in": 60}, (7.0, 60.0)),
+        ({"interval": 0, "expires_in": -1}, (5.0, 3600.0)),
+        ({"interval": "7", "expires_in": None}, (5.0, 3600.0)),
+        ({"interval": 1e9, "expires_in": 1e9}, (60.0, 3600.0)),
+    ],
+)
+def test_a_device_code_has_its_times_within_bounds(
+    graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], times: tuple[float, float]
+) -> None:
+    body = {"user_code": "AB-CD", "device_code": "d", "verification_uri": "https://x.example/device", **said}
+    with answering(body, tmp_path) as given:
+        code = consent(graph, app, device_code=True, **given).device(request("a@acme.example"))
+    assert code is not None
+    assert (code.interval, code.lasts) == times
+
+
+@pytest.mark.parametrize("changed", [{"user_code": "\x1b[2J"}, {"verification_uri": ""}, {"device_code": 7}, {"user_code": "A B"}])
+def test_what_is_no_device_code_is_not_shown(graph: Graph, app: EntraApp, tmp_path: Path, changed: dict[str, object]) -> None:
+    body = {"user_code": "AB-CD", "device_code": "d", "verification_uri": "https://x.example/device", **changed}
+    with answering(body, tmp_path) as given:
+        way = consent(graph, app, device_code=True, **given)
+        error = error_of(lambda: way.device(request("a@acme.example")))
+    assert type(error) is TransientError
+    assert "no device code" in error.message
+
+
+@pytest.mark.parametrize(("word", "interval"), [("slow_down", 12.0), ("authorization_pending", 7.0)])
+def test_an_authority_that_wants_patience_gets_it(graph: Graph, app: EntraApp, tmp_path: Path, word: str, interval: float) -> None:
+    code = DeviceCode(user_code="A", url="https://x.example", device_code="d", interval=7, lasts=900)
+    with answering({"error": word}, tmp_path, status=400) as given:
+        found = consent(graph, app, device_code=True, **given).poll(code)
+    assert isinstance(found, DeviceCode)
+    assert found.interval == interval
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"id": "1-2", "mail": None, "userPrincipalName": "irina@outlook.example"}, ["irina@outlook.example", "1-2"]),
+        ({"id": "1-2", "proxyAddresses": ["SMTP:A@x", "smtp:b@x", "X500:/o=x", 7, None]}, ["A@x", "b@x", "1-2"]),
+        ({"id": "1-2", "mail": "a@x", "proxyAddresses": "smtp:b@x"}, ["a@x", "1-2"]),
+        ({"id": "1", "mail": "a@x", "userPrincipalName": "a@x", "proxyAddresses": ["SMTP:a@x"]}, ["a@x", "1"]),
+    ],
+)
+def test_all_names_of_a_mailbox_are_known_and_no_others(
+    graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], names: list[str]
+) -> None:
+    """Of a private mailbox, Microsoft tells its log-in name only."""
+    with answering(said, tmp_path) as given:
+        found = consent(graph, app, **given).names(Grant(Token("a", 60.0)))
+    assert list(found) == names

@@ -140,7 +140,9 @@ def test_what_may_go_well_later_is_transient_and_says_when(status: int) -> None:
     error = token_error(answer(status, retry_after="17"), {}, "login.example:443", ["s"])
     assert isinstance(error, TransientError)
     assert error.retry_after == 17
-    said = {"error": "temporarily_unavailable", "error_codes": [90033]}
+    assert isinstance(token_error(answer(400), {"error": "temporarily_unavailable"}, "login.example:443", ["s"]), TransientError)
+    # The log-in calls this a refusal, and it is none.
+    said = {"error": "invalid_grant", "error_codes": [90033]}
     assert isinstance(token_error(answer(400), said, "login.example:443", ["s"]), TransientError)
 
 

@@ -88,7 +88,8 @@ class Consents:
         self._consented: dict[tuple[str, str], set[Scope]] = {}
         self._codes: dict[str, _Code] = {}
         self._devices: dict[str, _Device] = {}
-        self._refresh: dict[str, _Permit] = {}
+        #: What stands behind each refresh token that was given.
+        self.refresh_tokens: dict[str, _Permit] = {}
         #: Refresh tokens that are not valid any more, with the code that says why.
         self._ended: dict[str, int] = {}
 
@@ -96,7 +97,7 @@ class Consents:
 
     def end(self, person: ExchangeMailbox, code: int = 50173) -> None:
         """Let a person's refresh tokens end, for the reason of an AADSTS code: 50173 after a change of the password."""
-        self._ended |= {text: code for text, permit in self._refresh.items() if permit.person is person}
+        self._ended |= {text: code for text, permit in self.refresh_tokens.items() if permit.person is person}
 
     def withdraw(self, person: ExchangeMailbox, app: EntraApp) -> None:
         """Let a person take back what it has consented to."""
@@ -169,10 +170,10 @@ class Consents:
             self._ended[form["refresh_token"]] = 70000
         return permit, frozenset(one for one in consented if one.api == api)
 
-    def refresh_token(self, permit: _Permit) -> str:
+    def new_refresh_token(self, permit: _Permit) -> str:
         """Return another refresh token; there is one in each answer."""
         text = f"1.A{secrets.token_urlsafe(750)}"
-        self._refresh[text] = permit
+        self.refresh_tokens[text] = permit
         return text
 
     def device(self, app: EntraApp, form: Mapping[str, str], authority: str) -> ServedResponse:
@@ -202,7 +203,7 @@ class Consents:
 
     def _refreshed(self, app: EntraApp, form: Mapping[str, str]) -> _Permit:
         text = form.get("refresh_token", "")
-        permit = self._refresh.get(text)
+        permit = self.refresh_tokens.get(text)
         code = self._ended.get(text, 0 if permit and permit.app is app else 70000)
         if permit is None or code:
             raise EntraRefused(code, 400, "invalid_grant", _ENDS[code])

@@ -62,6 +62,11 @@ class LoginService:
         self._issued: dict[str, IssuedToken] = {}
         self.consents = Consents(mailboxes, self.audiences)
 
+    @property
+    def given(self) -> list[str]:
+        """All tokens that were given so far, refresh tokens among them, to be looked for where none may be."""
+        return [*self._issued, *self.consents.refresh_tokens]
+
     def expire(self) -> None:
         """Let all tokens that were issued so far end now."""
         self._issued = {token: _ended(issued) for token, issued in self._issued.items()}
@@ -172,7 +177,7 @@ class LoginService:
         roles, ends = frozenset(one.permission for one in scopes), time.time() + self.lifetime
         issued = IssuedToken(app=app, audience=min(scopes).api, roles=roles, ends=ends, person=permit.person.id)
         told = {"access_token": self._issue(issued), "scope": " ".join(f"{one.api}/{one.permission}" for one in sorted(scopes))}
-        return told | ({"refresh_token": self.consents.refresh_token(permit)} if permit.is_lasting else {})
+        return told | ({"refresh_token": self.consents.new_refresh_token(permit)} if permit.is_lasting else {})
 
     def _issue(self, issued: IssuedToken) -> str:
         token = _written(issued)

@@ -19,7 +19,7 @@ from tests.world import blocks
 PAGE = Path(__file__).parents[4] / "docs" / "testing-office365.md"
 TEXT = PAGE.read_text()
 #: What the endpoints call.
-_ANSWERING = {"device", "granted", "page", "refresh_token"}
+_ANSWERING = {"device", "granted", "new_refresh_token", "page", "refresh_tokens"}
 
 
 def test_its_example_is_run() -> None:
