@@ -151,6 +151,8 @@ def test_a_key_file_that_is_none_is_told_without_its_content(site: GoogleSite, k
     said = refused(by_account(site, key))
     assert what in said
     assert "sales.json" in said
+    assert ("Make a new key of type JSON" in said) == bool(key)
+    assert ("as `client` and `client_secret`" in said) == ("OAuth client" in what)
     assert not any(line in said for line in pem().splitlines()[1:-1])
     assert CLIENT_SECRET not in said
     assert site.forms == []

@@ -9,6 +9,7 @@ import pytest
 
 from gatewayd import TokenSource, config
 from gatewayd.config import schema
+from gatewayd.errors import ConfigError
 from tests.unit.config.sound_folder import MAIN
 
 if TYPE_CHECKING:
@@ -76,6 +77,22 @@ def test_a_shared_credential_whose_plugin_is_missing_costs_only_its_accounts(loa
         "gatewayd.yaml:5:16: unknown credential 'walrus', expected 'seal'",
     ]
     assert {"b", "sales"} <= set(loaded.accounts)
+
+
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [
+        ("{app: 7}", "3:20: credentials.app: expected keys and values, found a number"),
+        ("{7: {kind: seal}}", "3:15: the key '7' is no text for every YAML reader, expected it in quotes"),
+        ("7", "3:14: credentials: expected keys and values, found a number"),
+    ],
+)
+def test_credentials_that_are_none_are_faults_of_the_file_and_nothing_else_goes_wrong(
+    load: Callable[..., config.Config], given: str, at: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({"gatewayd.yaml": f"{MAIN}credentials: {given}\n"})
+    assert [str(one) for one in refused.value.faults] == [f"gatewayd.yaml:{at}"]
 
 
 def test_P4_a_credential_that_can_not_be_built_costs_only_its_accounts(load: Callable[..., config.Config]) -> None:
