@@ -81,8 +81,7 @@ class LedgerVerbs(ABC):
         last two cases state, backlog and cause are those of ``entries``. What was owed is owed for this key alone, but for a move
         to this very folder. All other entries of the key are gone then, and vanished if they waited or were offered.
 
-        ``doubt`` is kept with the folder until ``prove`` clears it: the
-        whole folder is to be compared.
+        ``doubt`` says why the whole folder must be compared; it is kept with the folder until ``prove`` clears it.
         """
 
     @abstractmethod
