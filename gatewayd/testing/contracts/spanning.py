@@ -103,6 +103,8 @@ class SpanningContract:
         }
         (waiting,) = shared.waiting("Team")
         assert (waiting.backlog, waiting.tries) == (True, 1)
+        causes = {state: [one.cause for one in store.entries("shared", state, after=0, limit=9)] for state in get_args(State)}
+        assert (causes["waiting"], causes["offered"]) == (["not now"], ["there before the start"])
         assert {one.cause for one in store.entries("shared", "vanished", after=0, limit=9)} == {"its message is in Team by now"}
         # A person took what was offered, and both came back.
         assert shared.enter(moved("1", backlog=True), moved("2", backlog=True)) == 0
@@ -125,6 +127,32 @@ class SpanningContract:
         assert shared.enter(late, folder="Team") == 1
         assert self.entries(store)["1"] == [("INBOX", "filed", False), ("Team", "waiting", False)]
         assert [one.entry_id for one in store.owed("shared", limit=9)] == [filed]
+
+    def test_a_message_under_a_key_that_is_another_ones_in_its_new_folder_is_not_taken_for_that(
+        self, store: Store, shared: Custodian, filed: int
+    ) -> None:
+        late = Listed("1", None, NOON + timedelta(hours=1))
+        shared.enter(Entry(listed=late, by_key=True), folder="Team")
+        assert shared.enter(Entry(listed=late, by_key=True)) == 0
+        assert self.entries(store)["1"] == [("INBOX", "filed", False), ("Team", "waiting", False)]
+        assert shared.enter(Entry(listed=late, by_key=True, contradiction="it arrived later")) == 1
+        assert [one.listed for one in shared.waiting()] == [late]
+        assert [one.id for one in store.filings(ACME, Query())] == [filed]
+
+    def test_P1_what_vanished_before_it_was_fetched_is_fetched_where_it_is_listed(self, store: Store, shared: Custodian) -> None:
+        shared.enter("other", folder="Team")
+        shared.enter(Entry(listed=Listed("1", None, NOON)))
+        shared.enter(standing=[])
+        assert self.entries(store)["1"] == [("INBOX", "vanished", True)]
+        assert shared.enter(moved("1"), folder="Team") == 1
+        (_, waiting) = shared.waiting("Team")
+        # It is filed there and deleted by us, and a person puts it back to where it was.
+        shared.commit(shared.outcome("1", make_raw(), folder="Team", owed=Action(do="delete")))
+        store.settled(shared.lease, [waiting.entry_id])
+        shared.enter(moved("1"))
+        assert self.entries(store)["1"] == [("INBOX", "duplicate", False), ("Team", "filed", True)]
+        (duplicate,) = store.entries("shared", "duplicate", after=0, limit=9)
+        assert duplicate.mail_id == waiting.entry_id
 
     @pytest.mark.usefixtures("filed")
     def test_an_audit_says_that_no_size_is_proven_and_which_message_ids_differ(self, store: Store) -> None:
