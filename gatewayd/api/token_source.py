@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 
 from pydantic_core import core_schema
 
-from gatewayd.api.credential import Token
+from gatewayd.api.credential import Credential, Token
+from gatewayd.api.expiry import Expiry
 from gatewayd.api.options import Secret
 from gatewayd.errors import AuthError, GatewaydError, PluginError, TransientError, without_text
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
     from gatewayd.api.consent import Consent
-    from gatewayd.api.credential import Credential
-    from gatewayd.api.expiry import Expiry
 
 __all__ = ["ConsentKeeper", "TokenSource", "TokenUse"]
 
@@ -118,12 +117,19 @@ class TokenSource:
             slot.lock.release()
 
     def advice(self, protocol: str) -> str:
-        """See ``Credential.advice``."""
-        return self._credential.advice(protocol)
+        """See ``Credential.advice``. Never raises: an error of the credential must not hide what it advises about."""
+        try:
+            return str(self._credential.advice(protocol))
+        except Exception:  # noqa: BLE001  a plugin may raise anything
+            return Credential.advice(self._credential, protocol)
 
     def expiry(self) -> Expiry | None:
-        """See ``Credential.expiry``."""
-        return self._credential.expiry()
+        """See ``Credential.expiry``. Never raises: what else there is to tell of the accounts is told all the same."""
+        try:
+            found: object = self._credential.expiry()
+        except Exception:  # noqa: BLE001  a plugin may raise anything
+            return None
+        return found if isinstance(found, Expiry) else None
 
     def _renew(self, slot: _Slot, user: str, resource: str, refused: str) -> None:
         began = time.monotonic()

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Never, cast
 from weakref import ref
 
 import pytest
@@ -17,6 +17,8 @@ from gatewayd import AuthError, Credential, GatewaydError, PluginError, Secret, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from gatewayd import Expiry
 
 
 class Authority:
@@ -310,3 +312,21 @@ def test_P9_a_fault_of_the_credential_is_told_as_its_own_without_what_it_says(gi
             one.token("ann")
         assert told.value.__cause__ is None
     assert asked == ["ann"]
+
+
+def test_P4_a_credential_that_fails_at_its_advice_or_its_end_hides_nothing_else() -> None:
+    class Odd(Credential):
+        kind = "odd"
+
+        def obtain(self, user: str, resource: str) -> Never:
+            raise AuthError(f"no token for {user} and {resource}")
+
+        def advice(self, protocol: str) -> str:
+            raise KeyError(protocol)
+
+        def expiry(self) -> Expiry | None:
+            raise KeyError("day")
+
+    one = TokenSource(Odd(Credential.Options()))
+    assert one.advice("IMAP") == "Check `username`, and that this credential may open its mailbox by IMAP."
+    assert one.expiry() is None
