@@ -69,9 +69,10 @@ class Post:
         """Add an account that sends, or change it."""
         fields: dict[str, Any] = {
             "operators": ("acme",),
+            "options": Forwarder.Options(),
             "sends": SendConfig.model_validate({"from": {"name": "Acme", "address": f"{name}@acme.example"}}),
         }
-        self.accounts[name] = AccountConfig(name=name, kind="fake", options=Forwarder.Options(), **(fields | changes))
+        self.accounts[name] = AccountConfig(name=name, kind="fake", **(fields | changes))
         return self.servers.setdefault(name, FakeServer())
 
     def hook(self, target: str = "crm") -> FakeServer:

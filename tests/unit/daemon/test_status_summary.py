@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AccountHealth, DaemonHealth
+from gatewayd import AccountHealth, DaemonHealth, Day, Forwarder
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.status_summary import StatusMeter
 from gatewayd.daemon.systemd import Notifier
 from gatewayd.errors import Fault
 from gatewayd.runtime.metrics import Metrics
+from tests.unit.log import logged
 from tests.unit.outbound import Post
 from tests.unit.supervised import until
 
@@ -59,6 +60,41 @@ def test_an_account_whose_file_is_faulty_is_named_once(tmp_path: Path) -> None:
         until(measured)
         measuring.close()
         assert set(said) == {b"STATUS=1 account, faulty: accounts/new.yaml"}
+
+
+class _Fields(Forwarder.Options):
+    secret_expires: Day | None = None
+
+
+def test_a_secret_that_ends_soon_is_logged_once_a_day_and_counted(tmp_path: Path) -> None:
+    with Post(tmp_path) as post, logged() as log:
+        today = datetime.now(UTC).date()
+        for name, days in (("out", 20), ("later", 40), ("never", None)):
+            post.account(name, options=_Fields(secret_expires=None if days is None else today + timedelta(days=days)))
+        metrics = Metrics(version="1")
+        measuring = StatusMeter(post.store, metrics, Notifier({}), Alarms())
+
+        def told() -> list[str]:
+            return [line for line in log.getvalue().splitlines() if "credential ends" in line]
+
+        def measure() -> None:
+            measuring.apply(post.config(), (), frozenset())
+            measuring._at = 0.0
+            measuring.look()
+            until(lambda: measuring._measuring is None or measuring._measuring.done())
+            measuring.look()
+
+        for _ in range(2):
+            measure()
+            (line,) = told()
+            assert "accounts/out.yaml" in line
+            assert "Make a new one" in line
+        assert 19 <= _value(metrics, "gatewayd_secret_days") <= 20
+        post.account("later", options=_Fields(secret_expires=today + timedelta(days=5)))
+        measure()
+        assert len(told()) == 3
+        assert 4 <= _value(metrics, "gatewayd_secret_days") <= 5
+        measuring.close()
 
 
 def _value(metrics: Metrics, name: str) -> float:
