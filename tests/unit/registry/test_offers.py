@@ -132,6 +132,7 @@ _TRANSPORT = "class T(Transport):\n    kind = 't'\n    {}\n    def open(self):\n
             _FORWARDER.format("modes = ('attached', 'sideways')"),
             "F.modes is \\('attached', 'sideways'\\), expected a tuple of attached, inline",
         ),
+        (_FORWARDER.format("modes = 'attached'"), "F.modes is 'attached', expected a tuple of attached, inline"),
         (_FORWARDER.format("modes = (['attached'],)"), "F.modes is \\(\\['attached'\\],\\), expected a tuple of attached, inline"),
         (_FORWARDER.format("sends_mail = 'yes'"), "F.sends_mail is 'yes', expected True or False"),
         (_TRANSPORT.format("max_sessions = 0"), "T.max_sessions is 0, expected a whole number from 1, or None"),
@@ -143,6 +144,13 @@ _TRANSPORT = "class T(Transport):\n    kind = 't'\n    {}\n    def open(self):\n
 def test_what_a_class_says_of_itself_is_checked(text: str, error: str) -> None:
     with pytest.raises(PluginError, match=error):
         look(_HEAD + text)
+
+
+def test_and_taken_where_it_is_sound() -> None:
+    for said in ("modes = ('attached',)", "modes = ('as is', 'attached')", "sends_mail = True"):
+        look(_HEAD + _FORWARDER.format(said))
+    for said in ("max_sessions = None", "max_sessions = 1", "keys_span_folders = True"):
+        look(_HEAD + _TRANSPORT.format(said))
 
 
 @pytest.mark.parametrize(
