@@ -86,6 +86,14 @@ class TokenSource:
         """Let ``keeper`` get the tokens of all sources that are equal to this one. Needed where there is a ``consent``."""
         self._tokens.keeper = keeper
 
+    def consent_mark(self, user: str) -> bytes:
+        """Return what differs once a person has consented anew, or the refresh token was replaced; empty if that can't be told."""
+        found = b""
+        if self._consent is not None and self._tokens.keeper is not None:
+            with suppress(GatewaydError):
+                found = self._tokens.keeper.mark(TokenUse(self, user))
+        return found
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The references to secrets in its options."""
@@ -163,11 +171,8 @@ class TokenSource:
 
     def _fingerprint(self, user: str) -> bytes:
         """Return a digest of the secrets as they are now: with another secret, the next try need not fail as the last one did."""
-        digest = sha256("\0".join(map(_revealed, self.secrets)).encode(errors="surrogateescape"))
-        if self._consent is not None and self._tokens.keeper is not None:
-            with suppress(GatewaydError):
-                digest.update(self._tokens.keeper.mark(TokenUse(self, user)))
-        return digest.digest()
+        secrets = "\0".join(map(_revealed, self.secrets)).encode(errors="surrogateescape")
+        return sha256(secrets + self.consent_mark(user)).digest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TokenSource) and self._id == other._id

@@ -49,10 +49,8 @@ def connect(app: App, name: str, *, device_code: bool) -> None:
     app.consents.keep(use, _by_code(use, request) if device_code else _by_link(use, request))
     output.note(f"Account {name} is connected: {use.user} has consented.")
     if app.daemons() and account.imports is not None:
-        # It may be paused for want of this.
+        # It may be paused for want of this. What waits to be sent goes by itself.
         app.store.ask(name, Task())
-    if account.sends is not None:
-        output.note("What waits to be sent goes out within an hour; `gatewayd outbox deliver` sends it now.")
 
 
 @click.command("disconnect")

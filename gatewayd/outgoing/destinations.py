@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import DELIVERY_SECONDS
+from gatewayd.config import token_use
 from gatewayd.runtime.bounded_pool import PooledRun
 
 if TYPE_CHECKING:
     from gatewayd.api.forwarder import Courier
     from gatewayd.config import AccountConfig, Config, TargetConfig
 
-__all__ = ["DestinationPause", "DestinationRun", "changed_destinations", "file_of", "put_off_by_operators"]
+__all__ = ["DestinationPause", "DestinationRun", "changed_destinations", "consent_mark", "file_of", "put_off_by_operators"]
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class DestinationPause:
     failures: int
     #: Until when it is left alone, on the monotonic clock.
     until: float
+    #: See ``consent_mark``: what it was when a log-in was refused; None after another failure.
+    mark: bytes | None = None
 
 
 class DestinationRun(PooledRun):
@@ -54,6 +57,13 @@ class DestinationRun(PooledRun):
             courier, self._courier = self._courier, None
             if courier is not None:
                 courier.abort()
+
+
+def consent_mark(destination: str, config: Config) -> bytes:
+    """Return what differs once the person whose mailbox an account opens has consented anew; empty where nobody needs to."""
+    account = config.accounts.get(destination.removeprefix("account "))
+    use = token_use(account.options) if account else None
+    return use.source.consent_mark(use.user) if use else b""
 
 
 def file_of(destination: str) -> str:

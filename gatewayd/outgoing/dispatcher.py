@@ -12,9 +12,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import GatewaydError, PluginError, TransientError
+from gatewayd.errors import AuthError, GatewaydError, PluginError, TransientError
 from gatewayd.outgoing.destination_health import DestinationHealth
-from gatewayd.outgoing.destinations import DestinationPause, DestinationRun, changed_destinations, file_of, put_off_by_operators
+from gatewayd.outgoing.destinations import (
+    DestinationPause,
+    DestinationRun,
+    changed_destinations,
+    consent_mark,
+    file_of,
+    put_off_by_operators,
+)
 from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox, abandoned
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
@@ -184,6 +191,9 @@ class Dispatcher:
     def _ask(self, now: float) -> None:
         """Ask the store which destinations are due, and let them wait for a thread."""
         self._ask_at = now + _ASK
+        resting = [(one, rest.mark) for one, rest in self._rests.items() if rest.until > now and rest.mark is not None]
+        if consented := {one for one, mark in resting if consent_mark(one, self._config) != mark}:
+            self._hurry(consented)
         self._hurry_store()
         self._health.catch_up()
         # Deliveries of a round that is under way seem abandoned here; its destination is left out below.
@@ -264,7 +274,9 @@ class Dispatcher:
         self._pool.ended(run, slot)
         before = self._rests.pop(run.destination, None)
         if done.error is not None:
-            self._rests[run.destination] = DestinationPause(done.failures, time.monotonic() + done.rest)
+            # Whose log-in was refused goes on as soon as its person has consented.
+            mark = consent_mark(run.destination, self._config) if isinstance(done.error, AuthError) else None
+            self._rests[run.destination] = DestinationPause(done.failures, time.monotonic() + done.rest, mark)
             journal.destination_failed(run.destination, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.tried:
             # Nothing was tried, so it rests as before.

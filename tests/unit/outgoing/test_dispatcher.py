@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from gatewayd import AuthError, TransientError
+from gatewayd import AuthError, Forwarder, TokenSource, TokenUse, TransientError
 from gatewayd.config import LimitsConfig
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.outbox import LIMIT, Outbox
@@ -17,6 +17,7 @@ from tests.patience import LONG
 from tests.unit.log import logged
 from tests.unit.outbound import ACME, Post
 from tests.unit.outgoing.dispatching import QUICK, Away, posting
+from tests.unit.sealing.paper_authority import PaperCredential, PaperOptions
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
@@ -111,6 +112,48 @@ def test_after_a_refused_login_nothing_is_tried_until_the_accounts_file_changes(
         post.account("out", description="with another password")
         made.apply(post.config())
         until(lambda: len(server.delivered) == 2)
+
+
+class Consenting(Forwarder.Options):
+    """Options of an account that logs in by a person's consent."""
+
+    @property
+    def token_use(self) -> TokenUse:
+        return TokenUse(TokenSource(PaperCredential(PaperOptions(folder="/nowhere"))), "irina@paper.example")
+
+
+class Keeper:
+    """Knows how often a person has consented."""
+
+    consents = 0
+
+    def renewed(self, use: TokenUse) -> NoReturn:
+        raise AssertionError(use)
+
+    def mark(self, use: TokenUse) -> bytes:
+        assert use.user == "irina@paper.example"
+        return bytes(self.consents)
+
+
+def test_what_was_put_off_for_want_of_a_consent_goes_when_the_person_has_consented(post: Post) -> None:
+    options, keeper = Consenting(), Keeper()
+    # A source of the test's own keeps what sources share while nobody else has one.
+    source = options.token_use.source
+    source.keep_consents(keeper)
+    server, other = post.account(options=options), post.account("other")
+    server.shut = other.shut = AuthError("refused")
+    ids = [post.enter(), post.enter(account="other")]
+    with posting(post):
+        until(lambda: [post.view(one).tries for one in ids] == [1, 1])
+        until(lambda: len([one for one in post.store.healths() if one.condition == "paused"]) == 2)
+        keeper.consents += 1
+        until(lambda: post.view(ids[0]).tries == 2)
+        # It was another person's consent, or is refused, too: that is no reason for haste.
+        server.shut = other.shut = None
+        time.sleep(0.3)
+        assert post.states(ids) == ["waiting"] * 2
+        keeper.consents += 1
+        until(lambda: post.states(ids) == ["delivered", "waiting"])
 
 
 @pytest.mark.parametrize("how", ["secret", "file", "restart"])
