@@ -276,10 +276,11 @@ LOGIN_REFUSALS = (
         says="the protocol is off for this mailbox, or for connections without TLS",
         advice="Let the server's administrator take `disableimap` or `disablepop3` out of the account's options, or use TLS.",
     ),
-    # svarshavchik/courier-libs, imap/imaplogin.C and imap/pop3login.C; jstedfast/MailKit#483 (Exchange with a name of its own).
+    # svarshavchik/courier-libs, imap/imaplogin.C and imap/pop3login.C. Exchange with a host name of its own: jstedfast/MailKit#483
+    # (IMAP), mattnenterprise/rust-pop3#17 (POP3).
     LoginRefusal(
         who="Courier, Exchange",
-        words=("Login failed.",),
+        words=("Login failed.", "AUTHENTICATE failed.", "unknown user name or bad password"),
         protocols=_READING,
         says="name or password is wrong, or the mailbox may not be read so",
         advice=f"{_NAME} If the mailbox is at Microsoft 365: {_MICROSOFT}",

@@ -150,6 +150,8 @@ ANSWERS: list[tuple[str, MailProtocol, str, bytes, str]] = [
     ("Courier", "POP3", OWN, b"-ERR POP3 access disabled via insecure connection.", "`disablepop3`"),
     ("Courier, Exchange", "IMAP", OWN, b"Login failed.", "If the mailbox is at Microsoft 365"),
     ("Courier, Exchange", "POP3", OWN, b"-ERR Login failed.", "If the mailbox is at Microsoft 365"),
+    ("Courier, Exchange", "IMAP", OWN, b"AUTHENTICATE failed.", "If the mailbox is at Microsoft 365"),
+    ("Courier, Exchange", "POP3", OWN, b"-ERR Logon failure: unknown user name or bad password.", "at Microsoft 365"),
 ]
 
 
