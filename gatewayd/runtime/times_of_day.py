@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TimesOfDay", "zone_of"]
 
-#: Days around a moment whose times may come next: a zone may skip a day, or have one twice, when it crosses the date line.
-_DAYS = range(-1, 4)
+#: Days from a moment's own on, one of which has the next time. The third, where clocks are put back over midnight: tomorrow's time
+#: may have come already.
+_DAYS = range(3)
 _SECOND = timedelta(seconds=1)
 
 

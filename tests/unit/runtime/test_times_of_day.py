@@ -12,10 +12,30 @@ from hypothesis import strategies as st
 
 from gatewayd.runtime.times_of_day import TimesOfDay, zone_of
 
-#: Half an hour of summer time; a changed month of fasting; a date line that was crossed; a zone that is hours and minutes away.
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "Asia/Kathmandu"]
+#: Summer time, also of half an hour, and but for a month of fasting; a date line that was crossed; clocks that were put back from
+#: 00:01 to 23:01; hours and minutes from UTC.
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Pacific/Apia",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+]
 #: Days around which one of the zones changes its clocks: 2011-12-30 was no day in Samoa.
-CHANGES = [(2026, 3, 29), (2026, 10, 25), (2026, 3, 8), (2026, 11, 1), (2026, 4, 5), (2026, 10, 4), (2011, 12, 30), (2026, 2, 15)]
+CHANGES = [
+    (2026, 3, 29),
+    (2026, 10, 25),
+    (2026, 3, 8),
+    (2026, 11, 1),
+    (2026, 4, 5),
+    (2026, 10, 4),
+    (2011, 12, 30),
+    (2026, 2, 15),
+    (2010, 11, 7),
+]
 MINUTE = timedelta(minutes=1)
 
 
@@ -104,6 +124,15 @@ def test_a_skipped_time_comes_at_the_change_and_a_repeated_one_once() -> None:
         datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
         datetime(2026, 10, 26, 1, 30, tzinfo=UTC),
     ]
+
+
+def test_a_time_that_came_before_clocks_were_put_back_over_midnight_comes_the_day_after() -> None:
+    st_johns, at = TimesOfDay((time(0, 0),), "America/St_Johns"), datetime(2010, 11, 7, 2, tzinfo=UTC)
+    first = st_johns.after(at)
+    assert shown(first, "America/St_Johns").isoformat(" ", "minutes") == "2010-11-07 00:00"
+    again = first + timedelta(minutes=10)
+    assert shown(again, "America/St_Johns").isoformat(" ", "minutes") == "2010-11-06 23:10"
+    assert st_johns.after(again) == datetime(2010, 11, 8, 3, 30, tzinfo=UTC)
 
 
 def test_times_of_a_day_that_a_zone_skipped_come_once_at_its_change() -> None:

@@ -166,6 +166,18 @@ def test_what_failed_is_tried_again_no_later_than_at_the_next_time(
         assert least < turned.due_in() <= most
 
 
+def test_a_clock_that_is_put_back_keeps_no_account_from_being_tried_again(house: House, clock: Clock) -> None:
+    server = house.add("main", at=BERLIN)
+    with Turned(house) as turned:
+        visited(turned, house, 1)
+        server.on("listing", TransientError("busy"))
+        house.store.ask("main", Task())
+        visited(turned, house, 2)
+        clock.set(SEVEN - timedelta(hours=4))
+        some_turns(turned)
+        assert turned.due_in() <= 2 * MINUTE
+
+
 def test_what_a_limit_cut_short_and_what_was_deferred_goes_on_before_the_next_time(house: House) -> None:
     house.add("main", at=BERLIN)
     with Turned(house) as turned:
