@@ -6,6 +6,7 @@ The server is asked for the headers of each message once. Senders are judged as 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.api.offers import Offer, Summary
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.offers import Decision
     from gatewayd.api.session import Session
     from gatewayd.importing.context import VisitContext
+    from gatewayd.importing.readmission import Readmission, Rejudged
     from gatewayd.matching import OperatorSpec
 
 __all__ = ["Offering"]
@@ -59,6 +61,34 @@ class Offering:
             offers = [Offer(entry_id=one, summary=said[one], user=user, decisions=decisions[one]) for one in said]
             self._store.describe(self._lease, offers)
             self._context.go_on()
+
+    def judge(self, readmission: Readmission) -> None:
+        """Offer what an operator refused or could not decide, and admits now, as for mail: what it was shown once stays."""
+        for spec in self._context.specs:
+            if readmission.is_sound(spec.operator.name):
+                self._judge_all(spec, None, readmission)
+        for spec, wanted in readmission.wants():
+            self._judge_all(spec, wanted, readmission)
+
+    def _judge_all(self, spec: OperatorSpec, wanted: Rejudged | None, readmission: Readmission) -> None:
+        """Judge what an operator refused, as far as it is ``wanted``; None: what it could not decide."""
+        after, name = 0, spec.operator.name
+        read = partial(self._store.senders_of_offers, self._lease.account, name, undecided=wanted is None, limit=_PAGE)
+        while page := read(after=after):
+            after = page[-1][0]
+            again = {one: who for one, who in page if not wanted or wanted.every or not wanted.senders.isdisjoint(who)}
+            if not self._judge(spec, again):
+                readmission.leave_open(name)
+
+    def _judge(self, spec: OperatorSpec, senders: Mapping[int, Sequence[str]]) -> bool:
+        """Judge entries for one operator by their senders; return whether all could be decided."""
+        if not senders:
+            return True
+        name = spec.operator.name
+        decisions = {one: each[name] for one, each in self._decisions(senders, [spec]).items()}
+        self._store.judge_offers(self._lease, name, decisions)
+        self._context.go_on()
+        return "undecided" not in decisions.values()
 
     def marked(self, folder: str, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         """Return what waits in a folder, with the operators that chose it, for which alone it is filed."""

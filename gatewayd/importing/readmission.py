@@ -106,6 +106,10 @@ class Readmission:
             if wanted and self._sound(spec.operator.name):
                 yield spec, wanted
 
+    def is_sound(self, operator: str) -> bool:
+        """Whether the operator's directory can be asked."""
+        return self._begun() is not None and self._sound(operator)
+
     def leave_open(self, operator: str) -> None:
         """Have the operator asked about the same senders again at the next visit."""
         self._open.add(operator)

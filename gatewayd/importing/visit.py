@@ -161,6 +161,7 @@ class _Visit:
                 self._fetch_waiting(folder)
         if rests or self._task.look:
             return
+        self._offering.judge(self._readmission)
         self._offering.file_stored()
         backfiller.file_admitted(self._readmission)
         if not self._reporter.report.problems and not self._reporter.report.error:

@@ -12,7 +12,7 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.decisions import resettle
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.leases import fence
-from gatewayd_sql.offering_tables import OFFERED, offer, offered_to
+from gatewayd_sql.offering_tables import OFFERED, REFUSED, UNADMITTED, UNDECIDED, offer, offered_to
 from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import WAITING, filing, ledger
@@ -34,7 +34,7 @@ _JUDGE = Many(
     update(offered_to)
     .where(
         *(offered_to.c[name] == bindparam(f"of_{name}") for name in ("account", "operator", "entry_id")),
-        offered_to.c.decision.in_([literal_column(f"'{one}'", Text) for one in ("offered", "refused", "undecided")]),
+        offered_to.c.decision.in_([literal_column(f"'{one}'", Text) for one in ("refused", "undecided")]),
     )
     .values(decision=bindparam("now"))
 )
@@ -190,7 +190,7 @@ class Offers(OfferVerbs):
             select(offered_to.c.entry_id, offer.c.senders)
             .join_from(offered_to, offer, offer.c.entry_id == offered_to.c.entry_id)
             .where(offered_to.c.account == account, offered_to.c.operator == operator, offered_to.c.entry_id > after)
-            .where(offered_to.c.decision.in_(("undecided",) if undecided else ("offered", "refused", "undecided")))
+            .where(UNADMITTED, offered_to.c.decision == (UNDECIDED if undecided else REFUSED))
             .order_by(offered_to.c.entry_id)
             .limit(limit)
         )

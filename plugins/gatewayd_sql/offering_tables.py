@@ -13,10 +13,10 @@ from gatewayd_sql.admission_tables import metadata
 from gatewayd_sql.dialect import SMALL_ROWS, Id, only_where
 from gatewayd_sql.tables import ledger
 
-__all__ = ["CHOSEN", "OFFERED", "metadata", "offer", "offered_to", "seen"]
+__all__ = ["CHOSEN", "OFFERED", "UNADMITTED", "UNDECIDED", "metadata", "offer", "offered_to", "seen"]
 
 #: Spelled out like ``WAITING``.
-CHOSEN, OFFERED = literal_column("'chosen'", Text), literal_column("'offered'", Text)
+CHOSEN, OFFERED, UNDECIDED, REFUSED = (literal_column(f"'{word}'", Text) for word in ("chosen", "offered", "undecided", "refused"))
 
 offer = Table(
     "offer",
@@ -59,6 +59,9 @@ offered_to = Table(
 )
 Index("offered_to_entry", offered_to.c.entry_id)
 Index("offered_to_chosen", offered_to.c.account, offered_to.c.entry_id, **only_where(offered_to.c.decision == CHOSEN))
+#: An operator's admission did not let it pass. It is a condition of its own since an index has it.
+UNADMITTED = (offered_to.c.decision == UNDECIDED) | (offered_to.c.decision == REFUSED)
+Index("offered_to_unadmitted", *offered_to.c["account", "operator", "entry_id"], **only_where(UNADMITTED))
 
 seen = Table(
     "seen",

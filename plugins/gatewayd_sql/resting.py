@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, not_, or_, select
 
 from gatewayd_sql.admission_tables import REFUSED, refused, refused_filing
 from gatewayd_sql.dialect import now
-from gatewayd_sql.offering_tables import CHOSEN, offered_to
+from gatewayd_sql.offering_tables import CHOSEN, UNADMITTED, offered_to
 from gatewayd_sql.tables import WAITING, ledger
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _AT_REST = select(
             _ENTRIES.where(ledger.c.state == WAITING, ledger.c.id == refused.c.entry_id, ~refused.c.final),
             exists().where(refused_filing.c.account == _ACCOUNT),
             exists().where(offered_to.c.account == _ACCOUNT, offered_to.c.decision == CHOSEN),
+            exists().where(offered_to.c.account == _ACCOUNT, UNADMITTED),
         )
     )
 )

@@ -40,7 +40,7 @@ class AdmissionVerbs(ABC):
         """Return the accounts that have mail which may be admitted later.
 
         They have keys that are not admitted and not gone, or that wait because that could not be decided; or mail that one of
-        their operators refused and another did not.
+        their operators refused and another did not; or mail that is offered, but not to all of them.
         """
 
     @abstractmethod

@@ -66,14 +66,14 @@ class OfferVerbs(ABC):
     def senders_of_offers(
         self, account: str, operator: str, *, undecided: bool, after: int, limit: int
     ) -> Sequence[tuple[int, Sequence[str]]]:
-        """Return entry id and From addresses of what the operator's admission refused, could not decide, or let pass.
+        """Return entry id and From addresses of what the operator's admission refused, ids above ``after``, by id.
 
-        Ids above ``after``, by id; only what no person decided about. ``undecided``: only what could not be decided.
+        ``undecided``: in place of these, what it could not decide.
         """
 
     @abstractmethod
     def judge_offers(self, lease: Lease, operator: str, decisions: Mapping[int, Decision]) -> None:
-        """Commit what the operator's admission says of these entries now; what a person decided stays."""
+        """Commit what the operator's admission says now of what it refused or could not decide; all else stays."""
 
     @abstractmethod
     def seen(self, viewer: Viewer, account: str) -> Seen:

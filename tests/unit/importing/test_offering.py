@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from gatewayd import Action, OfferQuery, Viewer
+from gatewayd import Action, Contents, OfferQuery, TransientError, Viewer
 from gatewayd.api.health import Task
 from gatewayd.config import ImportConfig
-from gatewayd.testing import FakeTransport, make_contact, make_record
+from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.importing.filled import filled
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd import OfferView
+    from gatewayd import Contact, OfferView
 
 ACME, GLOBETROT = Viewer(operator="acme"), Viewer(operator="globetrot")
 CHOSEN = ImportConfig(take="chosen")
@@ -283,3 +283,55 @@ def test_the_mark_moves_by_a_download_alone_to_the_newest_that_was_shown(shared:
     assert shared.store.seen(ACME, "main").mark == 0, "each viewer has a mark of its own"
     shared.store.choose(ACME, "main", [oldest.id], who="anna")
     assert shared.store.seen(ACME, "main").mark == oldest.id, "of those that were never shown anything, what was chosen"
+
+
+class Known(FakeDirectory):
+    """A directory that a test changes."""
+
+    emails: ClassVar[set[str]] = set()
+    version: ClassVar[int] = 1
+    down: ClassVar[bool] = False
+
+    def contents(self) -> Contents:
+        return Contents(version=str(self.version))
+
+    def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
+        if self.down:
+            raise TransientError("the directory is away")
+        customer = make_record("customer", "C1")
+        return {one: [make_contact(customer, one, contact_type="sales")] for one in emails if one in self.emails}
+
+
+def test_P6_newer_records_and_settings_offer_what_they_admit(tmp_path: Path) -> None:
+    class Told(Known):
+        pass
+
+    known = directory(base=Told)
+    imports = ImportConfig(take="chosen", contact_types={"customer": ("sales",)})
+    specs = [spec("acme", "calm", known=True)]
+    with Gateway(tmp_path, filled(2), imports=imports, plugins=[known, matcher("calm", links_all)], specs=specs) as gateway:
+        Told.down = True
+        gateway.visit()
+        assert keys(gateway) == []
+        Told.down, Told.emails = False, {"anna@example.com"}
+        gateway.good()
+        assert keys(gateway) == ["1:2", "1:1"], "what could not be decided is decided once the directory answers"
+
+        def turn(*emails: str) -> None:
+            Told.emails, Told.version = set(emails), Told.version + 1
+            gateway.matching.refresh(specs[0])
+
+        turn()
+        key = gateway.transport.deliver(make_raw(7))
+        gateway.good()
+        assert keys(gateway) == ["1:2", "1:1"], "what was offered stays"
+        turn("anna@example.com")
+        gateway.good()
+        assert keys(gateway) == [key, "1:2", "1:1"], "what was refused is offered by newer records"
+        turn()
+        gateway.transport.deliver(make_raw(8))
+        gateway.good()
+        assert len(keys(gateway)) == 3
+        gateway.imports = CHOSEN
+        gateway.good()
+        assert len(keys(gateway)) == 4, "without contact types all is offered"

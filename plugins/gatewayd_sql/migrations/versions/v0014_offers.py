@@ -60,6 +60,12 @@ Index(
     *offered_to.c["account", "entry_id"],
     **only_where(offered_to.c.decision == literal_column("'chosen'", Text)),
 )
+undecided, refused = (literal_column(f"'{word}'", Text) for word in ("undecided", "refused"))
+Index(
+    "offered_to_unadmitted",
+    *offered_to.c["account", "operator", "entry_id"],
+    **only_where((offered_to.c.decision == undecided) | (offered_to.c.decision == refused)),
+)
 
 seen = Table(
     "seen",
