@@ -54,6 +54,26 @@ def token(secret: str | dict[str, str]) -> Any:
     return app.acquire_token_for_client(scopes=[f"{GIVEN['authority']}/.default"])
 
 
+def opened(link: str) -> dict[str, str]:
+    """Open a link as a person does who consents; return what the address has at which the browser ends."""
+    with httpx.Client(verify=ssl.create_default_context(cafile=GIVEN["ca_file"]), timeout=60) as browser:
+        return dict(httpx.URL(browser.get(link).headers["Location"]).params)
+
+
+def consented() -> list[Any]:
+    """Return what comes of a person's consent: by a code, by its refresh token, and by a device code that nobody types in."""
+    authority = f"{GIVEN['authority']}/{GIVEN['tenant']}"
+    app = msal.PublicClientApplication(
+        GIVEN["public client"], authority=authority, instance_discovery=False, verify=GIVEN["ca_file"]
+    )
+    scopes = ["https://graph.microsoft.com/User.Read"]
+    flow = app.initiate_auth_code_flow(scopes, redirect_uri="http://localhost:1", login_hint=GIVEN["address"])
+    first = app.acquire_token_by_auth_code_flow(flow, opened(flow["auth_uri"]))
+    second = app.acquire_token_by_refresh_token(first["refresh_token"], scopes)
+    waiting = app.acquire_token_by_device_flow(app.initiate_device_flow(scopes), exit_condition=lambda _flow: True)
+    return [first["scope"], second["scope"], second["refresh_token"] != first["refresh_token"], waiting["error"]]
+
+
 async def delta(inbox: Any) -> list[list[str]]:
     config = RequestConfiguration()
     config.headers.add("Prefer", 'IdType="ImmutableId", odata.maxpagesize=2')
@@ -90,6 +110,7 @@ async def main() -> dict[str, Any]:
     certified = {"private_key": GIVEN["private_key"], "public_certificate": GIVEN["certificate"]}
     got["certificate"] = token(certified)["token_type"]
     access = token(GIVEN["secret"])["access_token"]
+    got["consent"] = consented()
     http = httpx.AsyncClient(verify=ssl.create_default_context(cafile=GIVEN["ca_file"]), timeout=60)
     adapter = GraphRequestAdapter(
         BaseBearerTokenAuthenticationProvider(Tokens(access)), client=GraphClientFactory.create_with_default_middleware(client=http)

@@ -45,7 +45,11 @@ def test_msal_and_the_sdk_read_change_and_send(python: Path) -> None:
         graph.fail("mailFolders/inbox/messages", status=429, after=1, Retry_After="1")
         key = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
         graph.app.certificate = key.cert_chain_pems[0].bytes().decode()
+        public = graph.add_app()
+        public.is_public = public.allows_device_code = True
         given = {
+            "public client": public.client,
+            "address": box.address,
             "authority": graph.authority,
             "base": graph.base,
             "ca_file": str(graph.ca_file),
@@ -66,6 +70,7 @@ def test_msal_and_the_sdk_read_change_and_send(python: Path) -> None:
         assert got == {
             "wrong secret": [7000215],
             "certificate": "Bearer",
+            "consent": ["https://graph.microsoft.com/User.Read"] * 2 + [True, "authorization_pending"],
             "delta": [ids[:2], ids[2:], []],
             "list": ["Mail 0", "ann@x.example", "2026-11-22T05:00:00+00:00"],
             "mime": mails[0].decode(),

@@ -34,6 +34,7 @@ def test_a_token_is_issued_and_has_the_size_and_the_claims_of_a_real_one(client:
 def test_a_tenant_is_named_by_its_domain_too(client: Client) -> None:
     assert client.post_token("acme.example").status == 200
     found = client.raw("GET", "/acme.example/v2.0/.well-known/openid-configuration").json
+    assert found["device_authorization_endpoint"].endswith("/oauth2/v2.0/devicecode")
     assert found["token_endpoint"] == f"{client.graph.authority}/{client.graph.tenant.id}/oauth2/v2.0/token"
 
 
