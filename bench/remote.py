@@ -36,7 +36,7 @@ class Seen(NamedTuple):
     #: Seconds of one that asks the server, and has nothing new; of one for the next page; and of one that lists nothing.
     again: float
     page: float
-    nothing: float
+    empty: float
 
 
 class _Answers:
@@ -58,9 +58,9 @@ def main(given: argparse.Namespace) -> int:
             seen = [_measure(dovecot, folder / str(count), count) for count in (given.messages // 10, given.messages)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{'messages':>8}  {'first':>6}  {'behind':>6}  {'again':>6}  {'page':>6}  {'nothing':>7}  {'peak MiB':>8}")
+    print(f"{'messages':>8}  {'first':>6}  {'behind':>6}  {'again':>6}  {'page':>6}  {'empty':>6}  {'peak MiB':>8}")
     for one in seen:
-        times = f"{one.first:>6.2f}  {one.behind:>6.2f}  {one.again:>6.2f}  {one.page:>6.2f}  {one.nothing:>7.2f}"
+        times = f"{one.first:>6.2f}  {one.behind:>6.2f}  {one.again:>6.2f}  {one.page:>6.2f}  {one.empty:>6.2f}"
         print(f"{one.messages:>8,}  {times}  {one.peak:>8.0f}")
     return 0
 
@@ -78,7 +78,7 @@ def _measure(dovecot: Dovecot, folder: Path, count: int) -> Seen:
         behind = time.monotonic() - answers.last
         again = _run(config, "remote", "--operator", "acme")
         page = _run(config, "remote", "--operator", "acme", "--before", str(count // 2))
-        nothing = _run(config, "remote", "--operator", "acme", "--before", "1")
+        empty = _run(config, "remote", "--operator", "acme", "--before", "1")
     return Seen(
         messages=count,
         first=first.wall,
@@ -86,7 +86,7 @@ def _measure(dovecot: Dovecot, folder: Path, count: int) -> Seen:
         peak=first.peak,
         again=again.wall,
         page=page.wall,
-        nothing=nothing.wall,
+        empty=empty.wall,
     )
 
 

@@ -16,6 +16,7 @@ from gatewayd.testing.contracts.desk import DeskContract
 from gatewayd.testing.contracts.filing import FilingContract
 from gatewayd.testing.contracts.leases import LeaseBatchContract, LeaseContract
 from gatewayd.testing.contracts.ledger import LedgerContract
+from gatewayd.testing.contracts.offers import OfferContract
 from gatewayd.testing.contracts.outbox import OutboxContract
 from gatewayd.testing.contracts.posting import PostingContract
 from gatewayd.testing.contracts.proofs import ProofContract
@@ -42,6 +43,7 @@ class StoreContract(
     CopiesContract,
     ProofContract,
     RereadContract,
+    OfferContract,
     FilingContract,
     DeskContract,
     DaemonContract,
