@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import AuthError, GatewaydError, PermanentError, TokenSource, TokenUse
+from gatewayd import AuthError, ConsentRequest, GatewaydError, PermanentError, TokenSource, TokenUse
 from gatewayd.sealing.asking import REDIRECT, code_of, new_request
 from tests.unit.sealing.paper_authority import PaperConsent, PaperCredential, PaperOptions
 
 OPTIONS = PaperOptions(folder="/nowhere")
 USE = TokenUse(TokenSource(PaperCredential(OPTIONS)), "irina@paper.example", "paper")
 CONSENT = PaperConsent(OPTIONS)
-REQUEST = new_request(USE)
+#: Fixed, since each process must give the tests the same names.
+REQUEST = ConsentRequest(user=USE.user, resource=USE.resource, redirect=REDIRECT, state="s" * 43, verifier="v" * 43)
 
 
 def address(base: str = REDIRECT, **parameters: str) -> str:
@@ -23,11 +24,11 @@ def address(base: str = REDIRECT, **parameters: str) -> str:
 
 
 def test_every_request_is_another_one() -> None:
-    other = new_request(USE)
-    assert (REQUEST.user, REQUEST.resource, REQUEST.redirect) == ("irina@paper.example", "paper", REDIRECT)
-    assert len({REQUEST.state, REQUEST.verifier, other.state, other.verifier}) == 4
+    one, other = new_request(USE), new_request(USE)
+    assert (one.user, one.resource, one.redirect) == ("irina@paper.example", "paper", REDIRECT)
+    assert len({one.state, one.verifier, other.state, other.verifier}) == 4
     # RFC 7636 section 4.1.
-    assert min(map(len, (REQUEST.state, REQUEST.verifier))) >= 43
+    assert min(map(len, (one.state, one.verifier))) >= 43
 
 
 @given(st.text(min_size=1, max_size=2000).filter(lambda text: "\ud800" not in ascii(text) and ascii(text).isprintable()))
