@@ -165,10 +165,10 @@ class Connection:
         self._moved(count)
         return count
 
-    def makefile(self, mode: str = "rb") -> io.BufferedReader:
-        """Return a reader. Closing it does not close the connection."""
+    def makefile(self, mode: str = "rb", *, size: int = io.DEFAULT_BUFFER_SIZE) -> io.BufferedReader:
+        """Return a reader that reads up to ``size`` bytes at once. Closing it does not close the connection."""
         del mode
-        return io.BufferedReader(_Reader(self))
+        return io.BufferedReader(_Reader(self), size)
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001  as sockets have it
         """With False, do not wait until the next ``step``: reading without data raises BlockingIOError, or its like in TLS."""

@@ -11,7 +11,7 @@ from gatewayd import AnswerLost, GatewaydError, retry_after
 from gatewayd_office365.graph_faults import GraphAnswer
 from gatewayd_office365.graph_requests import GraphStream
 from gatewayd_office365.json_objects import json_object
-from gatewayd_office365.pace import PATIENCE
+from gatewayd_office365.pace import OF_MAILBOX, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -163,7 +163,7 @@ class SeveralInFlight:
             self._begun.popleft().drop()
 
     def _begin(self) -> None:
-        while self._todo and self._error is None:
+        while self._todo and self._error is None and len(self._begun) < OF_MAILBOX:
             try:
                 begun = self._graph.begin_now(self._todo[0]) if self._begun else self._graph.begin(self._todo[0])
             except GatewaydError as error:

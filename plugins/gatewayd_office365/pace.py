@@ -20,10 +20,11 @@ from gatewayd import TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Pace", "Turn", "pace_of"]
+__all__ = ["OF_MAILBOX", "PATIENCE", "Pace", "Turn", "pace_of"]
 
 #: Requests in flight: for one mailbox, and over all mailboxes at first and at most.
-_OF_MAILBOX, _FIRST, _MOST = 4, 8.0, 64.0
+OF_MAILBOX = 4
+_FIRST, _MOST = 8.0, 64.0
 #: Whoever would have to wait longer than so many seconds for Microsoft is told to come back, and keeps no thread.
 PATIENCE = 10.0
 #: Seconds to wait for other requests of the app.
@@ -242,7 +243,7 @@ class Pace:
         return self._not_before.get(mailbox, 0.0) <= time.monotonic() and not self._is_full(mailbox)
 
     def _is_full(self, mailbox: str) -> bool:
-        return self._in_flight[mailbox] >= _OF_MAILBOX
+        return self._in_flight[mailbox] >= OF_MAILBOX
 
 
 def _count_down(counter: Counter[str], mailbox: str) -> None:

@@ -26,7 +26,8 @@ _LINE, _FIELDS = 1 << 14, 100
 _PIECE = 1 << 16
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+#: A field of a head. No part of the pattern gives back what it took.
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++)[ \t]*+:([\t\x20-\x7e\x80-\xff]*+)")
 _NAME, _SENT = re.compile(_TOKEN.pattern.decode()), re.compile(r"[\t\x20-\x7e]*")
 _TARGET = re.compile(r"/[\x21-\x7e]*")
 _STATUS = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -115,11 +116,10 @@ def _headers(reader: io.BufferedReader) -> Mapping[str, str]:
             return headers
         # An obsolete fold goes on with the field before it (section 5.2 of RFC 9112).
         folded = key if line[:1] in {b" ", b"\t"} else ""
-        name, colon, rest = (folded.encode(), b":", line) if folded else line.partition(b":")
-        name, value = name.rstrip(b" \t"), rest.strip(b" \t")
-        if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        found = _FIELD.fullmatch(f"{folded}:".encode() + line if folded else line)
+        if not found:
             raise Malformed("a line of the answer's head is no header field")
-        key, text = name.decode("ascii").lower(), value.decode("latin-1")
+        key, text = found[1].decode("ascii").lower(), found[2].strip(b" \t").decode("latin-1")
         headers[key] = f"{headers[key]}{' ' if folded else ', '}{text}" if key in headers else text
     raise Malformed(f"the answer's head has more than {_FIELDS} fields")
 
@@ -174,6 +174,9 @@ def _framed(reader: io.BufferedReader, method: str, head: Head) -> Iterator[byte
 
 def _exactly(reader: io.BufferedReader, size: int) -> Iterator[bytes]:
     while size:
+        if size < _PIECE:
+            # What follows the body comes along in one read.
+            reader.peek(1)
         piece = reader.read1(min(size, _PIECE))
         if not piece:
             raise Cut(f"the server closed the connection {size} bytes before the end of the body")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpPool", "KeptConnection"]
 
+#: As much as a record of TLS has (RFC 8446 section 5.1): less would take two reads for each.
+_RECORD = 1 << 14
 #: How long a link in an answer may be; those of Microsoft Graph hold state of some thousand characters.
 _MAX_LINK = 1 << 14
 
@@ -32,7 +34,7 @@ class KeptConnection:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.reader = connection.makefile()
+        self.reader = connection.makefile(size=_RECORD)
         #: The moment of the monotonic clock at which its last request was done.
         self.idle_since = time.monotonic()
 
@@ -72,7 +74,18 @@ class HttpPool:
         with the URL, as errors name it. At most ``kept`` connections are kept, and none is used again after ``idle`` seconds.
         ``choose`` returns those of the host's addresses that may be connected to, or raises.
         """
-        self._parts = split_url(url, _MAX_LINK)
+        parts = split_url(url, _MAX_LINK)
+        #: The host's name in lower case, or its address without brackets.
+        self.host = parts.hostname or ""
+        #: The port to connect to.
+        self.port = _port(parts)
+        #: Whether the server speaks TLS.
+        self.security: Literal["tls", "none"] = "tls" if parts.scheme == "https" else "none"
+        #: Host and port, as messages name the server.
+        self.where = f"{self.host}:{self.port}"
+        #: Host and port as the URL has them, for the field Host (RFC 9110 section 7.2).
+        self.authority = parts.netloc
+        self._scheme = parts.scheme
         self._ca_file = ca_file
         self.timeout = timeout
         self.field = field
@@ -82,31 +95,6 @@ class HttpPool:
         #: The one that was used last is last.
         self._kept: list[KeptConnection] = []
         self._closed = False
-
-    @property
-    def host(self) -> str:
-        """The host's name in lower case, or its address without brackets."""
-        return self._parts.hostname or ""
-
-    @property
-    def port(self) -> int:
-        """The port to connect to."""
-        return _port(self._parts)
-
-    @property
-    def security(self) -> Literal["tls", "none"]:
-        """Whether the server speaks TLS."""
-        return "tls" if self._parts.scheme == "https" else "none"
-
-    @property
-    def where(self) -> str:
-        """Host and port, as messages name the server."""
-        return f"{self.host}:{self.port}"
-
-    @property
-    def authority(self) -> str:
-        """Host and port as the URL has them, for the field Host (RFC 9110 section 7.2)."""
-        return self._parts.netloc
 
     def target(self, url: str) -> str:
         """Return the path and query of a URL of this server; a path is returned as it is.
@@ -119,7 +107,7 @@ class HttpPool:
             parts = split_url(url, _MAX_LINK)
         except ValueError:
             parts = None
-        ours = (self._parts.scheme, self.host, self.port)
+        ours = (self._scheme, self.host, self.port)
         if parts is None or (parts.scheme, parts.hostname, _port(parts)) != ours:
             raise TransientError(
                 f"{self.where}: a link leads to another server, and is not followed",
