@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -32,9 +33,11 @@ ROOT = Path(__file__).parent.parent.parent
 _T = TypeVar("_T")
 #: A matcher links a record that the directory gave: one for each kind.
 PRODUCTS = "".join(["id,code,title\n", *(f"{kind},{kind},\n" for kind in ("1", "good", "asks", "fine", "says", *WRONG))])
-#: What the log says of a fault of the daemon's own, and Python of one that nobody caught.
 #: What a mail says is shown as it says it.
 _MAIL = {("mail", "raw"), ("mail", "show"), ("mail", "attachment")}
+#: A JWT: an access token, or what we sign for one. It may be in a file that a test wrote, and nowhere else.
+_TOKEN = re.compile(rb"eyJ[\w-]{20,}\.[\w-]{20,}\.")
+#: What the log says of a fault of the daemon's own, and Python of one that nobody caught.
 _OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
 
 
@@ -196,6 +199,7 @@ class House:
             with self.start(*arguments, environment=environment) as process:
                 out, err = process.communicate(timeout=timeout)
             done = Done(process.returncode, out, err)
+        assert arguments[:2] in _MAIL or not _TOKEN.search(f"{done.out}{done.err}".encode()), f"{arguments}: it shows a token"
         assert arguments[:2] in _MAIL or not naked_times(done.out + done.err), f"{arguments}: a time without its zone"
         return done
 
@@ -225,6 +229,7 @@ class House:
             if process.poll() is None:
                 daemon.stop()
             assert not daemon.own_faults
+            assert not self._tokens(log)
         finally:
             # Shown where the test fails.
             print(f"{log.name}:\n{daemon.log}", file=sys.stderr)
@@ -232,6 +237,11 @@ class House:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait(AT_ONCE)
+
+    def _tokens(self, log: Path) -> list[Path]:
+        """Return the files of the state folder, and the log, that have a token in them."""
+        files = [log, *(path for path in self.state.rglob("*") if path.is_file())]
+        return [path for path in files if path.exists() and _TOKEN.search(path.read_bytes())]
 
     def filed(self, *accounts: str) -> Counter[str]:
         """How often each Message-ID is filed, for whatever operator, in these accounts or in all; read beside everybody else."""
