@@ -62,10 +62,10 @@ class Meter:
     def listed(self, new: int, *, resumes: bool) -> None:
         """Count new messages that were entered. Raises ListingFull if the visit may list no more, or is full.
 
-        ``resumes``: the next visit goes on with the listing where it is. One that begins anew gives no way, or it would never end.
-
         Otherwise a listing that takes up each visit would keep the mail that waits in its folder from ever being fetched. Raises
         TransientError as ``check`` does if the day's quota was used up before these messages.
+
+        ``resumes``: the next visit goes on with the listing where it is. One that begins anew gives no way, or it would never end.
         """
         self._listed += new
         if self._quota:
