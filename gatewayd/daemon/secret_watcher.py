@@ -103,7 +103,7 @@ class SecretWatcher:
 def _sharing(config: Config, place: YamlPath) -> Iterator[str]:
     """Yield the files of the accounts that share the credential at a place of ``gatewayd.yaml``, if there is one."""
     shared = place[1] if place[0] == "credentials" else None
-    return (f"accounts/{one.name}.yaml" for one in config.accounts.values() if one.credential and one.credential == shared)
+    return (f"accounts/{one.name}.yaml" for one in config.accounts.values() if one.credential == shared)
 
 
 def _version(path: Path) -> str:
