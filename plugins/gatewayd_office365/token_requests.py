@@ -105,6 +105,7 @@ def asked(
             headers=headers,
             body=urlencode({"client_id": options.client, **form, **proof.form}).encode(),
             limit=_ANSWER,
+            deadline=options.timeout,
             repeat=True,
         )
     return EntraAnswer(
