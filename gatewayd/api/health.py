@@ -119,6 +119,8 @@ class Task:
     operator: str | None = None
     #: Take just these keys, offered or waiting; empty takes what is due.
     keys: tuple[str, ...] = ()
+    #: The keys were chosen by a person, for an operator: those that are offered by now stay so.
+    chosen: bool = False
     #: Forward rules fire for backlog, too.
     forward: bool = False
     #: Only list, and read the headers of what is offered: nothing is fetched, and nothing is done on the server.

@@ -44,7 +44,7 @@ _MODULES = {
     "audit": "audit",
     "check": "admin",
     "directory": "directories",
-    "dismiss": "choosing",
+    "dismiss": "remote",
     "explain": "admin",
     "import": "visits",
     "install": "install",

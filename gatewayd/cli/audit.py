@@ -132,9 +132,9 @@ def _print(account: str, found: Sequence[Audit], database: DatabaseCheck, *, pro
         output.note(f"{sentences(f'Not proven, {where}: {text}')}.")
     for advice in dict.fromkeys(advice for _, _, advice in missing):
         output.note(advice)
-    left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
+    left = sum(one.states.get(state, 0) for one in found for state in ("offered", "dismissed", "not admitted"))
     if left:
-        output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, or not admitted.")
+        output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, dismissed, or not admitted.")
     notes = (
         ([one.inexact for one in found], _INEXACT),
         ([one.rereads for one in found], _REREADS),

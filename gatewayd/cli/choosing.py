@@ -1,4 +1,4 @@
-"""Download what a viewer chooses of what is offered, and say of each key what became of it; or dismiss it."""
+"""Find what a viewer chooses of what is offered, download it, and say of each key what became of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
 
-__all__ = ["COMMANDS", "accounts_of", "asker_of", "download"]
+__all__ = ["accounts_of", "asker_of", "download", "offers_of"]
 
 #: How many offers are read at once.
 _PAGE = 1000
@@ -56,7 +56,7 @@ def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountC
             app.account(name)
             have = ", ".join(sorted(mine)) or "none"
             raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
-    return [mine[name] for name in names] if names else list(mine.values())
+    return [mine[name] for name in names] if names else [one for one in mine.values() if one.imports and one.imports.enabled]
 
 
 def download(
@@ -67,15 +67,16 @@ def download(
     failed, missing = False, set(keys)
     with progress_bar() as show:
         for account in accounts_of(app, viewer, accounts):
-            wanted = _wanted(app, viewer, account, keys, offered=offered)
+            wanted = offers_of(app, viewer, account, keys, offered=offered)
             missing -= {one.key for one in wanted}
             if not wanted:
                 continue
             ids = [one.id for one in wanted]
             app.store.choose(viewer, account.name, ids, who=app.who)
             is_done = partial(_is_done, app, viewer, account, ids)
+            named = tuple(one.key for one in wanted) if forward or len(wanted) <= _PAGE else ()
             with standard_output_kept():
-                answer = visit_one(app, account, Task(forward=forward), show, done=is_done)
+                answer = visit_one(app, account, Task(keys=named, chosen=True, forward=forward), show, done=is_done)
             failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
     if missing:
         advice = "`gatewayd remote --from-beginning` lists what is offered."
@@ -85,7 +86,7 @@ def download(
     return failed or bool(missing)
 
 
-def _wanted(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> list[OfferView]:
+def offers_of(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> list[OfferView]:
     """Return the offers of these keys, or all that the viewer's operator has not decided about."""
     found: list[OfferView] = []
     before = None
@@ -133,25 +134,3 @@ def _result(one: OfferView) -> tuple[str, str]:
     if one.decision == "chosen":
         return "waiting", "it is chosen, and fetched by the next visit"
     return one.decision, one.cause
-
-
-@click.command("dismiss")
-@click.argument("account")
-@click.option("--key", "keys", multiple=True, required=True, metavar="K", help="The key, as `remote` shows it; may be repeated.")
-@click.option("--operator", metavar="O", help="The operator that does not want it; required if there are several.")
-@click.option("--user", metavar="O/U", help="The user who dismisses it, as `operator/user`.")
-@click.option("--undo", is_flag=True, help="Offer again what was dismissed.")
-@click.pass_obj
-def _dismiss(app: App, *, account: str, keys: Sequence[str], operator: str | None, user: str | None, undo: bool) -> int:
-    """Hide mail that is offered from everybody of the operator. It stays on the server, and offered to other operators."""
-    viewer = app.viewer(asker_of(operator, user))
-    (chosen,) = accounts_of(app, viewer, [account])
-    found = _wanted(app, viewer, chosen, keys, offered=False)
-    changed = app.store.dismiss(viewer, account, [one.id for one in found], who=app.who, undo=undo)
-    if missing := sorted(set(keys) - {one.key for one in found}):
-        raise PermanentError(f"not offered to {viewer.operator}: {', '.join(missing)}", advice="See `gatewayd remote`.")
-    output.note(f"{output.count(changed, 'message')} {'offered again' if undo else 'dismissed'}.")
-    return 0
-
-
-COMMANDS = (_dismiss,)

@@ -1,4 +1,6 @@
-"""``remote``: list what is on the servers for a person to choose from, after a look at them that changes nothing there."""
+"""``remote`` and ``dismiss``: list what is on the servers for a person to choose from, after a look at them that changes nothing
+there; and hide what nobody wants.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ import click
 from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
-from gatewayd.cli.choosing import accounts_of, asker_of
+from gatewayd.cli.choosing import accounts_of, asker_of, offers_of
 from gatewayd.cli.params import ID, json_option, limit_option
 from gatewayd.cli.visiting import visit_one
 from gatewayd.desk.offers import RemoteQuery, remote_mail
+from gatewayd.errors import PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-_COLUMNS = ("#id", "key", "received", "from", "subject", "#size", "files", "here")
+_COLUMNS = ("account", "#id", "key", "received", "from", "subject", "#size", "files", "here")
 _FILES = {True: "yes", False: "", None: "?"}
 
 
@@ -69,7 +72,8 @@ def _remote(
     after = since.replace(tzinfo=UTC) if since else None
     query = RemoteQuery(which=which, text=search, since=after, before=before, limit=limit + 1)
     viewer = app.viewer(asker_of(operator, user))
-    app.warn_of_faults()
+    if not accounts:
+        app.warn_of_faults()
     failed = False
     for account in accounts_of(app, viewer, accounts):
         broken = None if before else _look(app, account)
@@ -96,15 +100,14 @@ def _why(broken: Answer) -> str:
 
 
 def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, *, more: bool) -> None:
-    """Print an account's list, below its name."""
-    described = f": {account.description}" if account.description else ""
-    output.say(f"{'(!) ' if broken else ''}{account.name}{described}")
+    """Print an account's list, below what keeps its server from being asked."""
     if broken:
-        output.say(f"    {_why(broken)}")
+        output.say(f"(!) {account.name}: {_why(broken)}")
         if broken.advice:
             output.say(f"    {broken.advice}")
     rows = [
         (
+            one.account,
             str(one.id),
             one.key,
             output.minute(one.arrival or one.sent_at),
@@ -119,8 +122,8 @@ def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | 
     output.table(_COLUMNS, rows)
     if more:
         output.more(before=found[-1].id)
-    if not rows:
-        output.say("    nothing new")
+    if not (rows or broken):
+        output.note(f"{account.name}: nothing is listed.")
 
 
 def _here(one: OfferView) -> str:
@@ -148,4 +151,23 @@ def _print_json(account: AccountConfig, found: Sequence[OfferView], broken: Answ
         )
 
 
-COMMANDS = (_remote,)
+@click.command("dismiss")
+@click.argument("account")
+@click.option("--key", "keys", multiple=True, required=True, metavar="K", help="The key, as `remote` shows it; may be repeated.")
+@click.option("--operator", metavar="O", help="The operator that does not want it; required if there are several.")
+@click.option("--user", metavar="O/U", help="The user who dismisses it, as `operator/user`.")
+@click.option("--undo", is_flag=True, help="Offer again what was dismissed.")
+@click.pass_obj
+def _dismiss(app: App, *, account: str, keys: Sequence[str], operator: str | None, user: str | None, undo: bool) -> int:
+    """Hide mail that is offered from everybody of the operator. It stays on the server, and offered to other operators."""
+    viewer = app.viewer(asker_of(operator, user))
+    (chosen,) = accounts_of(app, viewer, [account])
+    found = offers_of(app, viewer, chosen, keys, offered=False)
+    changed = app.store.dismiss(viewer, account, [one.id for one in found], who=app.who, undo=undo)
+    if missing := sorted(set(keys) - {one.key for one in found}):
+        raise PermanentError(f"not offered to {viewer.operator}: {', '.join(missing)}", advice="See `gatewayd remote`.")
+    output.note(f"{output.count(changed, 'message')} {'offered again' if undo else 'dismissed'}.")
+    return 0
+
+
+COMMANDS = (_remote, _dismiss)

@@ -72,9 +72,12 @@ def _import(
     if offered and (from_beginning or keys):
         raise click.UsageError("--offered goes with neither --from-beginning nor --key")
     chosen = _chosen(app, accounts)
-    if offered or _is_choice(chosen, operator or user, keys):
-        names = [one.name for one in chosen]
-        return 1 if download(app, asker_of(operator, user), names, keys, offered=offered, forward=forward, as_json=as_json) else 0
+    if offered or (not from_beginning and _is_choice(chosen, operator or user, keys)):
+        if keys and not accounts:
+            raise click.UsageError("--key with --operator or --user goes with ACCOUNT: keys of several accounts may be the same")
+        return (
+            1 if download(app, asker_of(operator, user), accounts, keys, offered=offered, forward=forward, as_json=as_json) else 0
+        )
     if dry_run:
         failed = _dry_run(app, chosen, as_json=as_json)
     else:

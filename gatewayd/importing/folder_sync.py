@@ -70,7 +70,7 @@ class FolderSync:
 
         It goes on from the cursor, because only so does a renumbered folder show.
         """
-        state, keys = self._state, () if self._is_chosen else self._context.task.keys
+        state, keys = self._state, () if self._is_chosen or self._context.task.chosen else self._context.task.keys
         start_at = self._start if isinstance(self._start, datetime) else datetime.now(UTC) if self._start == "now" else None
         if state:
             start_at = state.start_at

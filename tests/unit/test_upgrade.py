@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Action, Query, Viewer
+from gatewayd import Action, OfferQuery, Query, Task, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_listing, make_raw
@@ -99,3 +99,21 @@ def test_the_audit_takes_what_is_there_and_names_what_was_filed_with_other_bytes
     (mine,) = gateway.store.filings(Viewer(operator="acme", users=("irina",)), Query(account="own"))
     assert (mine.user, mine.queue, len(mine.rivals)) == ("irina", "desk", 2)
     assert not gateway.store.check().faults
+
+
+def test_offers_get_their_headers_when_somebody_looks(gateway: Gateway) -> None:
+    acme = Viewer(operator="acme")
+    gateway.visit()
+    assert gateway.store.offers(acme, OfferQuery(account="main")) == []
+    gateway.task = Task(look=True)
+    gateway.visit()
+    gateway.visit()
+    found = gateway.store.offers(acme, OfferQuery(account="main"))
+    assert [(one.key, one.sender, one.decision) for one in found] == [
+        ("1:2", "anna@example.com", "offered"),
+        ("1:1", "anna@example.com", "offered"),
+    ]
+    gateway.store.choose(acme, "main", [found[0].id], who="anna")
+    gateway.task = Task()
+    gateway.visit()
+    assert gateway.states()["1:2"] == "filed"

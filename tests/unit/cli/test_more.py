@@ -26,6 +26,7 @@ LISTS = {
     "outbox list": ((), r", or go on with --before {last}"),
     "queue list": ((), r", or go on with --before {last}"),
     "queue refused": ((), r""),
+    "remote": (("main", "--before", "99"), r", or go on with --before {last}"),
 }
 
 
