@@ -121,7 +121,10 @@ def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_js
     else:
         rows = [(one.account, one.key, result, str(one.mail_id or ""), one.subject[:60], cause) for one, result, cause in results]
         output.table(("account", "key", "result", "#mail", "subject", "why"), rows)
-    # What was refused is shown no more: a delivery of somebody else's came back by it.
+    if len(found) < len(ids):
+        # They are shown no more.
+        missing = output.count(len(ids) - len(found), "message")
+        output.note(f"{answer.account}: {missing} brought back a delivery of another operator or user, for whom alone it is filed.")
     return bool(left or len(found) < len(ids))
 
 

@@ -64,6 +64,7 @@ class Offering:
 
     def judge(self, readmission: Readmission) -> None:
         """Offer what an operator refused or could not decide, and admits now, as for mail: what it was shown once stays."""
+        self._store.withdraw_offers(self._lease, {spec.operator.name for spec in self._context.specs})
         for spec in self._context.specs:
             if readmission.is_sound(spec.operator.name):
                 self._judge_all(spec, None, readmission)
@@ -93,8 +94,12 @@ class Offering:
     def marked(self, folder: str, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         """Return what waits in a folder, with the operators that chose it, for which alone it is filed."""
         # Read after what waits: so none of it counts as mail for all that was chosen meanwhile.
+        served = {spec.operator.name for spec in self._context.specs}
         chosen = self._store.chosen(self._lease.account, folder)
-        return [replace(one, chosen=tuple(by)) if (by := chosen.get(one.entry_id)) else one for one in waiting]
+        mine = {one: tuple(each for each in by if each in served) for one, by in chosen.items()}
+        # What only an operator chose that the account serves no more is nobody's: `judge` lets it be offered again.
+        left = [one for one in waiting if mine.get(one.entry_id) != ()]
+        return [replace(one, chosen=mine[one.entry_id]) if one.entry_id in mine else one for one in left]
 
     def file_stored(self) -> None:
         """File what operators chose and whose bytes are here already: another operator chose it first, or the mail came twice."""

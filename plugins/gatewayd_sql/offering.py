@@ -9,12 +9,13 @@ from sqlalchemy import Text, and_, bindparam, case, exists, func, literal_column
 
 from gatewayd import Chosen, OfferVerbs, OfferView, Seen
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.decisions import resettle
-from gatewayd_sql.dialect import InsertOrIgnore, one_of
+from gatewayd_sql.decisions import offer_again, resettle
+from gatewayd_sql.dialect import InsertOrIgnore, each, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.offering_tables import OFFERED, REFUSED, UNADMITTED, UNDECIDED, offer, offered_to
 from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
+from gatewayd_sql.seen import confirm, marked, remember
 from gatewayd_sql.tables import WAITING, filing, ledger
 from gatewayd_sql.times import clean, moment, seconds
 
@@ -87,11 +88,6 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     return and_(offered_to.c.operator == viewer.operator, own)
 
 
-def _whose(viewer: Viewer) -> str:
-    """Return whose seen-mark it is."""
-    return viewer.users[0] if len(viewer.users) == 1 else ""
-
-
 class Offers(OfferVerbs):
     """See ``OfferVerbs``."""
 
@@ -150,7 +146,7 @@ class Offers(OfferVerbs):
         with self._db.writing() as connection:
             chosen = _decide(connection, viewer, account, entry_ids, before=("offered", "dismissed"), values=values)
             if entry_ids:
-                _confirm(connection, viewer, account, max(entry_ids))
+                confirm(connection, viewer, account, max(entry_ids))
         return chosen
 
     def dismiss(self, viewer: Viewer, account: str, entry_ids: Collection[int], *, who: str, undo: bool = False) -> int:
@@ -207,16 +203,30 @@ class Offers(OfferVerbs):
             _JUDGE.run(connection, rows)
             resettle(connection, list(decisions))
 
+    def withdraw_offers(self, lease: Lease, served: Collection[str]) -> None:
+        """Commit that other operators than these are offered nothing any more."""
+        mine = offered_to.c.account == lease.account
+        with self._db.reading() as connection:
+            gone = set(connection.scalars(each(offered_to.c.operator, mine))) - set(served)
+        if not gone:
+            return
+        open_ = (mine, offered_to.c.operator.in_(gone), offered_to.c.decision.in_(("offered", "undecided", "chosen")))
+        with self._db.writing() as connection:
+            fence(connection, lease)
+            ids = list(connection.scalars(select(offered_to.c.entry_id).where(*open_)))
+            connection.execute(update(offered_to).where(*open_).values(decision="refused", cause=""))
+            offer_again(connection, ids)
+
     def seen(self, viewer: Viewer, account: str) -> Seen:
         """Return how much the viewer has seen."""
-        rows = self._db.rows(select(seen_table.c.mark, seen_table.c.shown).where(*_mine(viewer, account)))
+        rows = self._db.rows(select(seen_table.c.mark, seen_table.c.shown).where(*marked(viewer, account)))
         return next((Seen(mark=row.mark, shown=row.shown) for row in rows), Seen())
 
     def show(self, viewer: Viewer, account: str, entry_id: int) -> None:
         """Commit up to where the viewer was shown the list."""
         with self._db.writing() as connection:
-            _remember(connection, viewer, account)
-            larger = update(seen_table).where(*_mine(viewer, account), seen_table.c.shown < entry_id)
+            remember(connection, viewer, account)
+            larger = update(seen_table).where(*marked(viewer, account), seen_table.c.shown < entry_id)
             connection.execute(larger.values(shown=entry_id))
 
 
@@ -275,21 +285,3 @@ def _decide(
         changed += connection.execute(change.values(**values)).rowcount
         resettle(connection, ids)
     return changed
-
-
-def _mine(viewer: Viewer, account: str) -> tuple[ColumnElement[bool], ...]:
-    owner = _whose(viewer)
-    return (seen_table.c.account == account, seen_table.c.operator == viewer.operator, seen_table.c.owner == owner)
-
-
-def _remember(connection: Connection, viewer: Viewer, account: str) -> None:
-    row = {"account": account, "operator": viewer.operator, "owner": _whose(viewer), "mark": 0, "shown": 0}
-    connection.execute(InsertOrIgnore(seen_table), row)
-
-
-def _confirm(connection: Connection, viewer: Viewer, account: str, newest: int) -> None:
-    """Let the mark come to the newest entry that was shown or chosen."""
-    _remember(connection, viewer, account)
-    mark, shown = seen_table.c.mark, seen_table.c.shown
-    last = case((shown > newest, shown), else_=newest)
-    connection.execute(update(seen_table).where(*_mine(viewer, account)).values(mark=case((mark > last, mark), else_=last)))

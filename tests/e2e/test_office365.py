@@ -85,6 +85,24 @@ def imported_once(graph: Graph, tmp_path: Path, messages: int) -> None:
     assert folder["proven"]
 
 
+def test_mail_of_exchange_is_chosen_from(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 20, imports="  take: chosen\n")
+    rows = house.good("remote", "--json").rows
+    assert (len(rows), len({row["key"] for row in rows})) == (20, 20)
+    assert all(row["from"] and row["sent_at"] for row in rows)
+    assert graph.log.find("$value") == [], "Graph gives by $select what a person chooses by"
+    unread = [one.is_read for one in mailbox.messages()]
+    wanted = [row["key"] for row in rows[:5]]
+    house.good("import", "main", *(part for key in wanted for part in ("--key", key)))
+    assert len(house.good("mail", "list", "--json").rows) == 5
+    assert [one.is_read for one in mailbox.messages()] == unread
+    assert house.good("remote", "--json").rows == []
+    assert len(house.good("remote", "--waiting", "--json").rows) == 15
+    assert len(house.good("remote", "--from-beginning", "--json").rows) == 20
+    (folder,) = house.good("audit", "main", "--json").rows
+    assert (folder["states"], folder["proven"]) == ({"filed": 5, "offered": 15}, True)
+
+
 def test_the_same_message_id_twice_is_two_messages(graph: Graph, tmp_path: Path) -> None:
     house, mailbox, _ = house_for(tmp_path, graph, 0)
     head = "Received: by x\r\nMessage-ID: <1@example.com>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\nSubject: B-756\r\n\r\n"

@@ -76,6 +76,10 @@ class OfferVerbs(ABC):
         """Commit what the operator's admission says now of what it refused or could not decide; all else stays."""
 
     @abstractmethod
+    def withdraw_offers(self, lease: Lease, served: Collection[str]) -> None:
+        """Commit that the account offers nothing any more to other operators than these: their decisions are not waited for."""
+
+    @abstractmethod
     def seen(self, viewer: Viewer, account: str) -> Seen:
         """Return how much the viewer has seen: one user, or the operator where no user or several are named."""
 

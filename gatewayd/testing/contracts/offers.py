@@ -154,6 +154,19 @@ class OfferContract:
         assert [one.decision for one in _list(store)] == ["dismissed"]
         assert shared.states()["1"] == "dismissed", "only who is offered it counts"
 
+    def test_an_operator_that_is_served_no_more_is_not_waited_for(self, store: Store, shared: Custodian) -> None:
+        _offer(shared, "1", "2")
+        first, second = _id(store, "1"), _id(store, "2")
+        store.choose(ACME, "shared", [first], who="anna")
+        shared.commit(shared.outcome("1", make_raw(), owed=Action(do="seen")))
+        store.choose(GLOBETROT, "shared", [first, second], who="otto")
+        store.withdraw_offers(shared.lease, {"acme", "globetrot"})
+        assert (shared.states()["2"], store.owed("shared", limit=9)) == ("waiting", [])
+        store.withdraw_offers(shared.lease, {"acme"})
+        assert (shared.states()["2"], _list(store, GLOBETROT)) == ("offered", [])
+        assert [one.entry_id for one in store.owed("shared", limit=9)] == [first]
+        assert {one.key: one.decision for one in _list(store)} == {"1": "filed", "2": "offered"}
+
     def test_P6_a_users_offers_are_that_users(self, store: Store, shared: Custodian) -> None:
         _offer(shared, "1", user="irina", decisions={"acme": "offered"})
         assert (_list(store), len(_list(store, IRINA))) == ([], 1)

@@ -285,6 +285,20 @@ def test_the_mark_moves_by_a_download_alone_to_the_newest_that_was_shown(shared:
     assert shared.store.seen(ACME, "main").mark == oldest.id, "of those that were never shown anything, what was chosen"
 
 
+def test_P6_an_operator_that_is_taken_off_the_account_gets_nothing_and_is_not_waited_for(shared: Gateway) -> None:
+    choose(shared, ACME, "1:1")
+    choose(shared, GLOBETROT, "1:1", "1:2")
+    shared.specs = [spec("acme")]
+    for _ in range(2):
+        shared.good()
+    assert (len(shared.filings()), len(shared.filings("globetrot"))) == (1, 0)
+    assert shared.transport.keys() == ["1:2", "1:3"], "acme alone decides"
+    assert shared.states()["1:2"] == "offered"
+    choose(shared, ACME, "1:2")
+    shared.good()
+    assert len(shared.filings()) == 2
+
+
 class Known(FakeDirectory):
     """A directory that a test changes."""
 
