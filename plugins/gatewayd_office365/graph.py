@@ -60,7 +60,9 @@ class GraphClient:
         self._pool = _pool(options.graph, options.ca_file, options.timeout)
         self._http = HttpClient(self._pool)
         self._pace = pace_of(options.graph, options.app)
-        self._path = f"{urlsplit(options.graph).path}/users/{quote(options.mailbox, safe='')}"
+        # A person's token opens its own mailbox, also where the account names that by an alias.
+        whose = "me" if options.tokens.consent else f"users/{quote(options.mailbox, safe='')}"
+        self._path = f"{urlsplit(options.graph).path}/{whose}"
         #: No request begins any more.
         self.is_aborted = False
         #: How many bytes of bodies came.
