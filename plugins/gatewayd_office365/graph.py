@@ -56,7 +56,7 @@ class GraphClient:
 
     def __init__(self, options: Office365Options) -> None:
         """Keep ``options``; does no I/O."""
-        self._options = options
+        self._tokens, self._mailbox, self._resource = options.tokens, options.mailbox, options.resource
         self._pool = _pool(options.graph, options.ca_file, options.timeout)
         self._http = HttpClient(self._pool)
         self._pace = pace_of(options.graph, options.app)
@@ -84,18 +84,18 @@ class GraphClient:
 
     def token(self, refused: str = "") -> str:
         """Return an access token, which is not the one that was ``refused``. Raises AuthError or TransientError."""
-        return self._options.tokens.token(self._options.mailbox, self._options.resource, refused=refused)
+        return self._tokens.token(self._mailbox, self._resource, refused=refused)
 
     def identify(self) -> None:
         """See to it that the mailbox counts as one for the pace, whether it is named by its id or by its address.
 
         Asks for its Inbox, once, if the app has mailboxes named in both ways. A refusal is left to the requests that matter.
         """
-        if not self._pace.is_ambiguous(self._options.mailbox):
+        if not self._pace.is_ambiguous(self._mailbox):
             return
         answer = self.request(GraphRequest(what="the inbox", target=self.path("mailFolders", "inbox", query="$select=id")))
         if answer.is_good and (found := text_of(answer.data, "id")):
-            self._pace.call(self._options.mailbox, found)
+            self._pace.call(self._mailbox, found)
 
     def request(self, asked: GraphRequest) -> GraphAnswer:
         """Make a request and return its answer, also a refusal. See ``stream``."""
@@ -128,13 +128,13 @@ class GraphClient:
         Not while this client has others in flight: see ``begin_now``.
         """
         token = self.token(attempt.refused)
-        turn = self._pace.begin(self._options.mailbox, urgent=attempt.asked.urgent, stopped=lambda: self.is_aborted)
+        turn = self._pace.begin(self._mailbox, urgent=attempt.asked.urgent, stopped=lambda: self.is_aborted)
         return self._in_flight(attempt, token, turn)
 
     def begin_now(self, attempt: Attempt) -> InFlight | None:
         """Send a request beside others of this client that are in flight; None if it would have to wait. Raises as ``stream``."""
         token = self.token(attempt.refused)
-        turn = self._pace.begin_now(self._options.mailbox, urgent=attempt.asked.urgent)
+        turn = self._pace.begin_now(self._mailbox, urgent=attempt.asked.urgent)
         return self._in_flight(attempt, token, turn) if turn is not None else None
 
     def abort(self) -> None:
