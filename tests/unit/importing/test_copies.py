@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
@@ -14,9 +18,8 @@ from gatewayd.testing.contracts.custodian import NOON, make_raw
 from tests.unit.kernel import Gateway, directory, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from gatewayd.testing.fakes.mailbox import FakeMessage
 
@@ -126,3 +129,95 @@ def test_P2_a_visit_that_breaks_while_headers_are_read_leaves_all_waiting(gatewa
     assert gateway.states(B) == {"1:1": "waiting"}
     assert gateway.good().tally.duplicate == 1
     assert fetched(gateway) == 0
+
+
+# --- any order of events ------------------------------------------------------------------------------------------------
+
+FOLDERS = ("INBOX", "Trips", "All Mail")
+FOLDER = st.integers(0, 2)
+#: A message, and how many others the server calls the same.
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("new"), st.sets(FOLDER, min_size=1), st.integers(0, 3)),
+        st.tuples(st.just("label"), st.integers(0, 20), FOLDER),
+        st.tuples(st.just("unlabel"), st.integers(0, 20), FOLDER),
+        st.tuples(st.just("renumber"), FOLDER),
+        st.tuples(st.just("visit"), st.sampled_from(["", "listing", "page", "headers", "fetch", "message"]), st.integers(0, 3)),
+    ),
+    max_size=14,
+)
+
+
+class Labels:
+    """A mailbox whose messages have labels, and which may call several messages the same."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway, self.transport = gateway, gateway.transport
+        #: Each message's bytes, what it is called, and when it came.
+        self.messages: list[tuple[bytes, str, datetime]] = []
+
+    def shown(self, number: int, folder: str) -> list[FakeMessage]:
+        raw = self.messages[number][0]
+        return [one for one in self.transport.folders[folder].messages if one.raw == raw]
+
+    def new(self, folders: set[int], called: int) -> None:
+        number = len(self.messages)
+        # Of one size and one arrival: they differ in the Message-ID, and in the text, too.
+        self.messages.append((make_raw(100 + number), f"{called or 10 + number}", NOON))
+        for folder in folders:
+            self.label(number, folder)
+
+    def label(self, number: int, folder: int) -> None:
+        if number < len(self.messages) and not self.shown(number, FOLDERS[folder]):
+            raw, called, arrival = self.messages[number]
+            show(self.gateway, raw, FOLDERS[folder], called, arrival)
+
+    def unlabel(self, number: int, folder: int) -> None:
+        if number < len(self.messages):
+            there = self.transport.folders[FOLDERS[folder]].messages
+            for one in self.shown(number, FOLDERS[folder]):
+                there.remove(one)
+
+    def renumber(self, folder: int) -> None:
+        self.transport.renumber(FOLDERS[folder])
+
+    def visit(self, step: str, after: int) -> None:
+        if step:
+            self.transport.on(step, LOST, after=after)  # type: ignore[arg-type]
+        self.gateway.visit()
+        self.transport.calm()
+
+
+def check(gateway: Gateway, events: Sequence[tuple[Any, ...]]) -> None:
+    labels = Labels(gateway)
+    for name, *arguments in events:
+        getattr(labels, name)(*arguments)
+    gateway.good()
+    entries = [one for state in ("filed", "duplicate") for one in gateway.store.entries("main", state, after=0, limit=999)]
+    stored = {(one.folder, one.key): one.mail_id for one in entries if not one.gone}
+    for folder in FOLDERS:
+        # What a session ended at is asked for later.
+        waits = {
+            one.listed.key for one in gateway.store.waiting("main", folder, after=0, limit=99, keys=gateway.transport.keys(folder))
+        }
+        for key, one in labels.transport.folders[folder].keyed().items():
+            mail_id = stored.get((folder, key))
+            assert (mail_id is None) == (key in waits)
+            source = gateway.store.stored_source(mail_id) if mail_id is not None else None
+            assert source is None or source.read(0, source.size) == one.raw, "each key's mail is its message"
+        assert gateway.audit(folder).proven or waits
+    assert len({one.mail_id for one in entries}) == len(gateway.filings()), "and each message is filed once"
+    if not any(name in {"visit", "renumber"} for name, *_ in events):
+        there = {one.raw for folder in FOLDERS for one in labels.transport.folders[folder].messages}
+        assert len(gateway.transport.steps("message")) == len(there), "and each was fetched once"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EVENTS)
+def test_P1_whatever_labels_come_and_go_each_message_is_filed_once_and_each_key_is_its_message(
+    events: list[tuple[Any, ...]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        transport = FakeTransport(FOLDERS, account="main")
+        with Gateway(Path(folder), transport, imports=ImportConfig(folders=FOLDERS)) as gateway:
+            check(gateway, events)
