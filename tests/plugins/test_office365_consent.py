@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -13,7 +13,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gatewayd import AuthError, ConsentEnded, DeviceCode, GatewaydError, Grant, HttpAnswer, Token, TransientError
+from gatewayd import (
+    Action,
+    AuthError,
+    ConsentEnded,
+    DeviceCode,
+    GatewaydError,
+    Grant,
+    HttpAnswer,
+    Token,
+    TokenSource,
+    TransientError,
+)
+from gatewayd.testing.contracts.forwarder import make_parcel
 from gatewayd.testing.graph import Graph
 from gatewayd.testing.graph.certificates import server_certificate
 from gatewayd.testing.graph.wire import HttpsListener, ServedResponse
@@ -21,15 +33,19 @@ from gatewayd_office365.consent import Office365Consent
 from gatewayd_office365.consent_faults import CODE_FAULTS, CONSENT_FAULTS, DEVICE_FAULTS, REFRESH_FAULTS
 from gatewayd_office365.credential import Office365Credential
 from gatewayd_office365.credential_options import Office365CredentialOptions
+from gatewayd_office365.forwarder import Office365Forwarder
+from gatewayd_office365.options import Office365Options
 from gatewayd_office365.token_faults import TokenFault, token_error
+from gatewayd_office365.transport import Office365
 from tests.plugins.consent_pages import REDIRECT, STATE, VERIFIER, opened, request, told
-from tests.plugins.graph_site import fields, new_address, secret_file
+from tests.plugins.graph_site import fields, keys, last_cursor, new_address, secret_file
+from tests.unit.testing.graph.graph_client import mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from gatewayd import ConsentRequest
+    from gatewayd import ConsentRequest, TokenUse
     from gatewayd.testing.graph import EntraApp, ExchangeMailbox
     from gatewayd.testing.graph.wire import ServedConnection, ServedRequest
 
@@ -537,3 +553,60 @@ def test_all_names_of_a_mailbox_are_known_and_no_others(
     with answering(said, tmp_path) as given:
         found = consent(graph, app, **given).names(Grant(Token("a", 60.0)))
     assert list(found) == names
+
+
+# --- mail by a person's token -------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """Keeps one consent, as the kernel does."""
+
+    def __init__(self, way: Office365Consent, grant: Grant) -> None:
+        self.way = way
+        self.refresh_token = grant.refresh_token
+
+    def renewed(self, use: TokenUse) -> Token:
+        grant = self.way.refresh(use.user, use.resource, self.refresh_token)
+        self.refresh_token = grant.refresh_token
+        return grant.token
+
+    def mark(self, use: TokenUse) -> bytes:
+        del use
+        return b""
+
+
+@pytest.fixture
+def personal(graph: Graph, app: EntraApp, mailbox: ExchangeMailbox) -> Office365Options:
+    """The options of an account whose person has consented, named by an alias of its mailbox."""
+    given = options(graph, app)
+    way = Office365Consent(given)
+    source = TokenSource(Office365Credential(given))
+    source.keep_consents(Keeper(way, connected(graph, way, mailbox, graph.authority)))
+    mailbox.aliases = [new_address()]
+    account = {"mailbox": mailbox.aliases[0], "credential": source, "graph": graph.base, "ca_file": graph.ca_file}
+    return Office365Options.model_validate(account)
+
+
+def test_mail_is_listed_and_may_be_moved_by_a_persons_token(
+    personal: Office365Options, graph: Graph, mailbox: ExchangeMailbox
+) -> None:
+    mails = [mailbox.deliver(mail(number)) for number in range(2)]
+    with closing(Office365(personal, account="irina").open()) as session:
+        mailbox.folder("Imported")
+        assert session.problems(["INBOX"], Action(do="move", folder="Imported")) == []
+        cursor = last_cursor(session)
+        assert [one.key for one in keys(session)] == [one.immutable_id for one in mails]
+        mailbox.deliver(mail(3))
+        assert len(keys(session, cursor)) == 1
+    requests = graph.log.find(f"/v1.0/users/{personal.mailbox}")
+    assert requests == []
+
+
+@pytest.mark.parametrize("mime_bytes", [2 << 20, 0])
+def test_mail_is_sent_by_a_persons_token(personal: Office365Options, graph: Graph, mime_bytes: int) -> None:
+    sender = personal.model_copy(update={"mime_bytes": mime_bytes})
+    with closing(Office365Forwarder(sender, name="irina").open()) as courier:
+        assert courier.problems() == []
+        (receipt,) = courier.deliver([make_parcel(1, to=["a@example.com"])])
+    assert {one.state for one in receipt.recipients} == {"delivered"}
+    assert graph.delivered[-1].recipient == "a@example.com"
