@@ -249,7 +249,7 @@ def _offer_row(one: Offer) -> dict[str, object]:
 
 def _fits(query: OfferQuery) -> list[ColumnElement[bool]]:
     fits: list[ColumnElement[bool]] = [offered_to.c.account == query.account, offered_to.c.entry_id > query.after]
-    if query.ids is None:
+    if query.ids is None and query.keys is None:
         stands = and_(ledger.c.gone_at.is_(None), ledger.c.state != "vanished")
         fits.append(or_(stands, offered_to.c.decision == "filed"))
     if query.keys is not None:

@@ -110,6 +110,12 @@ def test_a_daemon_downloads_what_is_chosen_and_says_what_became_of_it(site: tupl
         done = house.run("import", "main", "--operator", "acme", "--json", "--key", oldest, "--key", rows[0]["key"])
         results = {row["key"]: row["result"] for row in done.rows}
         assert (done.code, results) == (1, {oldest: "gone", rows[0]["key"]: "here"})
+        later = house.run("import", "main", "--operator", "globetrot", "--json", "--key", oldest)
+        assert (later.code, later.rows[0]["result"], later.rows[0]["cause"]) == (
+            1,
+            "gone",
+            "gone from the server before it was fetched",
+        )
         house.good("import", "main", "--operator", "globetrot", "--offered")
         assert len(house.good("mail", "list", "--operator", "globetrot", "--json").rows) == 19
         house.good("dismiss", "main", "--operator", "acme", "--key", rows[1]["key"])

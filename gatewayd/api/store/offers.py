@@ -35,7 +35,7 @@ class OfferVerbs(ABC):
     def offers(self, viewer: Viewer, query: OfferQuery) -> Sequence[OfferView]:
         """Return what is or was offered to the viewer, newest entry first.
 
-        What is gone from the server is left out unless the viewer's operator has filed it, or ``query.ids`` names it.
+        What is gone from the server is left out unless the viewer's operator has filed it, or ``query`` names its id or key.
         """
 
     @abstractmethod

@@ -133,6 +133,7 @@ class OfferContract:
         shared.enter(standing=[])
         assert shared.states()["1"] == "vanished"
         assert (_list(store), store.choose(ACME, "shared", ids, who="anna")) == ([], 0)
+        assert [one.state for one in _list(store, keys=("1",))] == ["vanished"]
         shared.enter(_offered("1"), standing=["1"])
         assert [one.decision for one in _list(store)] == ["dismissed"], "what was decided stays when it comes back"
 

@@ -101,7 +101,7 @@ class World:
         self.check()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=STEPS)
 def test_P6_no_sequence_of_choices_and_faults_files_for_nobody_or_shows_what_is_not_offered(steps: list[_Step]) -> None:
     known = directory([], [make_contact(make_record("customer", "C1"), ANNA, contact_type="sales")])
