@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from gatewayd import Action, Lease, Listed, Owed, PermanentError
 from gatewayd.config import ImportConfig
+from gatewayd.importing.meter import VisitFull
 from gatewayd.importing.reporter import Reporter
 from gatewayd.importing.settling import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 DELETE = Action(do="delete")
 
@@ -40,8 +42,8 @@ class Books:
         self.left = [one for one in self.left if one.entry_id not in gone]
 
 
-def settled(books: Books, act: Any) -> int:
-    """Settle what is owed in INBOX, and return how much of it was."""
+def settled(books: Books, act: Any, go_on: Callable[[], object] = lambda: None) -> int:
+    """Settle what is owed in INBOX until that is done, or the visit may not ``go_on``, and return how much of it was."""
     reporter = Reporter("main", ())
     session = SimpleNamespace(
         look_up=lambda _, keys: [Listed(key, 100) for key in keys],
@@ -54,10 +56,11 @@ def settled(books: Books, act: Any) -> int:
         imports=ImportConfig(after=DELETE),
         sessions=SimpleNamespace(call=lambda step: step(session), ask=lambda step, folder, keys: step(session, folder, keys)),
         reporter=reporter,
-        go_on=lambda: None,
+        go_on=go_on,
         spans=False,
     )
-    Settler(context, {"INBOX"}).settle()
+    with suppress(VisitFull):
+        Settler(context, {"INBOX"}).settle()
     return reporter.report.settled
 
 
@@ -75,4 +78,15 @@ def test_P8_what_stays_owed_is_read_once_however_much_it_is(folder: str, act: An
 def test_what_stays_owed_keeps_nothing_behind_it_from_being_done() -> None:
     books = Books(*["Doubtful"] * 1500, *["INBOX"] * 1500)
     assert settled(books, lambda *_: None) == 1500
+    assert {one.folder for one in books.left} == {"Doubtful"}
+
+
+def test_P4_a_visit_that_gives_way_settles_one_group_and_leaves_the_rest() -> None:
+    """So it gets on, and holds nobody up for long."""
+
+    def full() -> None:
+        raise VisitFull("others wait")
+
+    books = Books(*["Doubtful"] * 300, *["INBOX"] * 2500)
+    assert [settled(books, lambda *_: None, full) for _ in range(4)] == [700, 700, 700, 400]
     assert {one.folder for one in books.left} == {"Doubtful"}
