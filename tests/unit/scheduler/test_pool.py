@@ -153,6 +153,25 @@ def test_no_more_visits_give_way_than_others_wait_and_the_longest_first(house: H
             assert [run.gives_way for run in runs] == [False, True, False]
 
 
+def test_an_account_that_gave_way_once_is_made_way_for_like_any_other_later(house: House) -> None:
+    importing(house, 1)
+    with Turned(house, visits=1) as turned:
+        turned.until(lambda: turned.state("import-0").run)
+        run, pool = turned.state("import-0").run, turned.supervisor._pool
+        assert run is not None
+        house.add("other")
+        turned.apply()
+        turned.until(lambda: pool.line.waiting_for(WORKING))
+        run.began -= 6.0
+        for gave_way in (True, False):
+            turned.state("other").gave_way = gave_way
+            pool.withdraw("other")
+            pool.offer_visit(turned.state("other"), at=time.monotonic())
+            assert in_order(turned) == []
+            pool.look(time.monotonic())
+            assert run.gives_way != gave_way
+
+
 def in_order(turned: Turned) -> list[str]:
     """The accounts that wait, in the order in which there is room for them."""
     order: list[str] = []
