@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd import Action, TransientError
+from gatewayd import Action, OfferQuery, TransientError, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import NOON, make_raw
@@ -118,6 +118,25 @@ def test_what_nobody_admitted_is_fetched_from_each_folder(tmp_path: Path) -> Non
             show(gateway, make_raw(), folder)
         assert gateway.good().tally.not_admitted == 2
         assert fetched(gateway) == 1
+
+
+def test_P6_operators_that_choose_a_message_in_two_folders_get_it_each_and_it_is_fetched_once(tmp_path: Path) -> None:
+    transport = FakeTransport((A, B), account="main")
+    imports = ImportConfig(folders=(A, B), take="chosen", after=Action(do="delete"))
+    with Gateway(tmp_path, transport, imports=imports, specs=[spec("acme"), spec("globetrot")]) as gateway:
+        for folder in (A, B):
+            show(gateway, make_raw(), folder)
+        gateway.good()
+        for operator, folder in (("acme", A), ("globetrot", B)):
+            viewer = Viewer(operator=operator)
+            offers = gateway.store.offers(viewer, OfferQuery(account="main", open=True))
+            chosen = [one.id for one in offers if one.folder == folder]
+            assert gateway.store.choose(viewer, "main", chosen, who="anna") == 1
+            gateway.good()
+        assert [len(gateway.filings(one)) for one in ("acme", "globetrot")] == [1, 1]
+        assert len(transport.steps("message")) == 1
+        # Each folder's is offered to the other operator still.
+        assert [len(transport.keys(folder)) for folder in (A, B)] == [1, 1]
 
 
 def test_P2_a_visit_that_breaks_while_headers_are_read_leaves_all_waiting(gateway: Gateway) -> None:
