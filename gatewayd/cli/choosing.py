@@ -17,7 +17,7 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gatewayd.api.health import Answer
     from gatewayd.api.offers import OfferView
@@ -29,6 +29,7 @@ __all__ = ["accounts_of", "asker_of", "download", "offers_of"]
 
 #: How many offers are read at once.
 _PAGE = 1000
+_HERE = "here"
 
 
 def asker_of(operator: str | None, user: str | None) -> Asker:
@@ -68,37 +69,36 @@ def download(
     with progress_bar() as show:
         for account in accounts_of(app, viewer, accounts):
             wanted = offers_of(app, viewer, account, keys, offered=offered)
-            missing -= {one.key for one in wanted}
+            missing -= set(wanted.values())
             if not wanted:
                 continue
-            ids = [one.id for one in wanted]
+            ids = list(wanted)
             app.store.choose(viewer, account.name, ids, who=app.who)
             is_done = partial(_is_done, app, viewer, account, ids)
-            named = tuple(one.key for one in wanted) if forward or len(wanted) <= _PAGE else ()
+            named = tuple(wanted.values()) if forward or len(wanted) <= _PAGE else ()
             with standard_output_kept():
                 answer = visit_one(app, account, Task(keys=named, chosen=True, forward=forward), show, done=is_done)
             failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
     if missing:
         advice = "`gatewayd remote --from-beginning` lists what is offered."
         output.error(PermanentError(f"not offered to {viewer.operator}: {', '.join(sorted(missing))}", advice=advice))
-    if offered and not (failed or keys):
-        output.note("All that was offered is here.")
     return failed or bool(missing)
 
 
-def offers_of(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> list[OfferView]:
-    """Return the offers of these keys, or all that the viewer's operator has not decided about."""
-    found: list[OfferView] = []
+def offers_of(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> dict[int, str]:
+    """Return the offers of these keys, or all that the viewer's operator has not decided about: key by id, newest first."""
+    found: dict[int, str] = {}
     before = None
     query = partial(OfferQuery, account=account.name, keys=tuple(keys) or None, open=offered, limit=_PAGE)
     while page := app.store.offers(viewer, query(before=before)):
-        found += page
+        found |= {one.id: one.key for one in page}
         before = page[-1].id
     return found
 
 
-def _read(app: App, viewer: Viewer, account: str, ids: Sequence[int]) -> Sequence[OfferView]:
-    return app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids)))
+def _read(app: App, viewer: Viewer, account: str, ids: Sequence[int]) -> Iterator[OfferView]:
+    for start in range(0, len(ids), _PAGE):
+        yield from app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids[start : start + _PAGE])))
 
 
 def _is_done(app: App, viewer: Viewer, account: AccountConfig, ids: Sequence[int]) -> bool:
@@ -106,32 +106,34 @@ def _is_done(app: App, viewer: Viewer, account: AccountConfig, ids: Sequence[int
 
 
 def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_json: bool) -> bool:
-    """Print what became of each key; return whether one of them is not here."""
-    found = _read(app, viewer, answer.account, ids)
-    left = [one for one in found if one.decision != "filed"]
+    """Print what became of each key, or of very many only of those that are not here; return whether there are such."""
     for text in (*answer.notes, *answer.problems):
         output.note(f"{answer.account}: {text}")
     if answer.error:
         output.error(GatewaydError(answer.error, advice=answer.advice), account=answer.account)
-    results = [(one, *_result(one)) for one in found]
-    if as_json:
-        for one, result, cause in results:
+    rows: list[Sequence[str]] = []
+    seen = here = 0
+    for one in _read(app, viewer, answer.account, ids):
+        result, cause = _result(one)
+        seen, here = seen + 1, here + (result == _HERE)
+        if as_json:
             shown = output.fields(one, "account", "folder", "key", "id")
             output.json_line({**shown, "result": result, "mail": one.mail_id, "cause": cause or None})
-    else:
-        rows = [(one.account, one.key, result, str(one.mail_id or ""), one.subject[:60], cause) for one, result, cause in results]
-        output.table(("account", "key", "result", "#mail", "subject", "why"), rows)
-    if len(found) < len(ids):
+        elif len(ids) <= _PAGE or result != _HERE:
+            rows.append((one.account, one.key, result, str(one.mail_id or ""), one.subject[:60], cause))
+    output.table(("account", "key", "result", "#mail", "subject", "why"), rows)
+    if seen < len(ids):
         # They are shown no more.
-        missing = output.count(len(ids) - len(found), "message")
+        missing = output.count(len(ids) - seen, "message")
         output.note(f"{answer.account}: {missing} brought back a delivery of another operator or user, for whom alone it is filed.")
-    return bool(left or len(found) < len(ids))
+    output.note(f"{answer.account}: {here} of {output.count(len(ids), 'message')} here.")
+    return here < len(ids)
 
 
 def _result(one: OfferView) -> tuple[str, str]:
     """Return what became of a key that was chosen, in a word, and why."""
     if one.decision == "filed":
-        return "here", ""
+        return _HERE, ""
     if one.state == "vanished":
         return "gone", one.cause or "deleted on the server before it was fetched"
     if one.decision == "chosen":

@@ -163,8 +163,8 @@ def _dismiss(app: App, *, account: str, keys: Sequence[str], operator: str | Non
     viewer = app.viewer(asker_of(operator, user))
     (chosen,) = accounts_of(app, viewer, [account])
     found = offers_of(app, viewer, chosen, keys, offered=False)
-    changed = app.store.dismiss(viewer, account, [one.id for one in found], who=app.who, undo=undo)
-    if missing := sorted(set(keys) - {one.key for one in found}):
+    changed = app.store.dismiss(viewer, account, list(found), who=app.who, undo=undo)
+    if missing := sorted(set(keys) - set(found.values())):
         raise PermanentError(f"not offered to {viewer.operator}: {', '.join(missing)}", advice="See `gatewayd remote`.")
     output.note(f"{output.count(changed, 'message')} {'offered again' if undo else 'dismissed'}.")
     return 0

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,3 +141,30 @@ def test_pop3_and_personal_accounts_are_chosen_from_likewise(tmp_path: Path, dov
         "booking 3"
     ]
     assert house.good("mail", "list", "--operator", "acme", "--json").rows == []
+
+
+def test_an_account_that_takes_all_lists_what_was_filed_since_as_here_already(tmp_path: Path, dovecot: Dovecot) -> None:
+    house, user = House(tmp_path), f"{tmp_path.name}@example.com"
+    dovecot.user(user, "pass")
+    dovecot.deliver(user, [message(1), message(2)], arrival=datetime(2026, 1, 5, tzinfo=UTC))
+    house.operator("acme")
+    house.account("main", "imap", dovecot.ports["imap"], user, imports="  start: 2026-02-01\n")
+    house.good("import", "main")
+    assert len(house.good("remote", "main").out.splitlines()) == 3, "two rows below their columns"
+    dovecot.deliver(user, [message(3)], arrival=datetime(2026, 3, 1, tzinfo=UTC))
+    house.good("import", "main")
+    rows = house.good("remote", "main", "--json").rows
+    assert [(row["subject"], row["decision"], bool(row["mail"])) for row in rows] == [
+        ("booking 3", "filed", True),
+        ("booking 2", "offered", False),
+        ("booking 1", "offered", False),
+    ]
+    house.good("import", "main", "--operator", "acme", "--key", rows[1]["key"])
+    rows = house.good("remote", "main", "--json").rows
+    assert [row["subject"] for row in rows] == ["booking 3"], "the mark is at the newest that was listed before"
+    assert [row["subject"] for row in house.good("remote", "main", "--waiting", "--json").rows] == ["booking 1"]
+    assert [row["subject"] for row in house.good("remote", "main", "--from-beginning", "--search", "KING 2", "--json").rows] == [
+        "booking 2"
+    ]
+    since = house.good("remote", "main", "--from-beginning", "--since", "2026-02-01", "--json").rows
+    assert [row["subject"] for row in since] == ["booking 3"]
