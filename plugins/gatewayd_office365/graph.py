@@ -100,10 +100,14 @@ class GraphClient:
     def request(self, asked: GraphRequest) -> GraphAnswer:
         """Make a request and return its answer, also a refusal. See ``stream``."""
         with self.stream(asked) as stream:
-            if stream.refusal is not None:
-                return stream.refusal
-            data = json_object(b"".join(stream.pieces)) or {}
-            return GraphAnswer(status=stream.status, headers=stream.headers, data=data, where=self.named(asked))
+            return self.whole(asked, stream)
+
+    def whole(self, asked: GraphRequest, stream: GraphStream) -> GraphAnswer:
+        """Read an answer to its end; also a refusal."""
+        if stream.refusal is not None:
+            return stream.refusal
+        data = json_object(b"".join(stream.pieces)) or {}
+        return GraphAnswer(status=stream.status, headers=stream.headers, data=data, where=self.named(asked))
 
     @contextmanager
     def stream(self, asked: GraphRequest) -> Iterator[GraphStream]:

@@ -149,6 +149,19 @@ class SeveralInFlight:
         if self._error is not None:
             raise self._error
 
+    def answers(self) -> Iterator[GraphAnswer]:
+        """Yield the whole answers of JSON, also refusals. Raises as iterating does."""
+        for one in self:
+            with one.answer(anew=True) as stream:
+                if one.error is not None:
+                    self.stop(one.error)
+                    continue
+                if one.is_put_off:
+                    self.again(one)
+                    continue
+                answer = self._graph.whole(one.attempt.asked, stream)
+            yield answer
+
     def again(self, one: InFlight) -> None:
         """Make a request again, before those that have not begun."""
         self._todo.appendleft(one.attempt)

@@ -107,7 +107,7 @@ class Office365Session(Session):
         return mime(self._graph, listed, spool, urgent=any(one.key in self._new for one in listed))
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
-        """See ``Session``: PATCH, move or DELETE of each."""
+        """See ``Session``: PATCH, move or DELETE of each, several in flight."""
         del folder
         settle(self._graph, self._finder, keys, action)
 

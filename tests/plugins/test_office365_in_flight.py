@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gatewayd import Came, Failed, GatewaydError, Gone, Spool, TransientError
+from gatewayd import Action, Came, Failed, GatewaydError, Gone, PermanentError, Spool, TransientError
 from gatewayd.testing.contracts.transport import message
 from gatewayd.testing.graph import Graph
 from gatewayd_office365.pace import PATIENCE, Pace, pace_of
@@ -246,6 +246,40 @@ def test_backlogs_that_share_a_narrow_bound_all_come_to_their_end(graph: Graph, 
             assert error is None
             assert sorted(came(found)) == sorted(ids(site))
     assert one._in_flight.total() == 0
+
+
+@pytest.mark.parametrize("do", ["seen", "move", "delete"])
+def test_actions_are_in_flight_together_and_one_that_is_throttled_is_done_later(site: GraphSite, do: str) -> None:
+    together = Event()
+
+    def wait(request: LoggedRequest) -> None:
+        if request.method != "GET" and "messages" in request.target:
+            if request.in_flight == 4:
+                together.set()
+            together.wait(LONG)
+
+    with closing(site.transport().open()) as session:
+        wanted = [one.key for one in keys(session)]
+        site.graph.on_request = wait
+        site.graph.fail("/messages/", status=429, after=2, Retry_After="1")
+        session.settle("INBOX", wanted, Action(do=do, folder="Archive" if do == "move" else ""))  # type: ignore[arg-type]
+    assert together.is_set()
+    assert site.graph.log.most_in_flight() == 4
+    assert sent_too_early(site.graph) == []
+    here = site.mailbox.messages()
+    assert [one.is_read for one in here] == ([True] * COUNT if do == "seen" else [])
+    if do == "move":
+        assert {one.immutable_id for one in site.mailbox.messages("archive")} == set(wanted)
+    assert pace(site)._in_flight.total() == 0
+
+
+def test_an_action_that_is_refused_keeps_none_of_the_others_back(site: GraphSite) -> None:
+    with closing(site.transport().open()) as session:
+        wanted = [one.key for one in keys(session)]
+        site.graph.fail(quote(wanted[2]), status=403, code="ErrorAccessDenied")
+        with pytest.raises(PermanentError, match=f"1 of {COUNT} messages"):
+            session.settle("INBOX", wanted, Action(do="seen"))
+    assert [one.is_read for one in site.mailbox.messages()].count(True) == COUNT - 1
 
 
 # --- the pace ---------------------------------------------------------------------------------------------------------

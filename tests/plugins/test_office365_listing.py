@@ -589,7 +589,8 @@ def test_an_app_that_may_only_read_is_not_refused_for_each_message_anew(site: Gr
     site.graph.app.roles = {"Mail.Read"}
     with opened(site) as session, pytest.raises(PermanentError, match="30 of 30 messages"):
         session.settle("INBOX", ids(site), Action(do="seen"))
-    assert len(site.graph.log.find("PATCH")) == 10
+    # With the tenth refusal, three more are on their way.
+    assert 10 <= len(site.graph.log.find("PATCH")) <= 13
 
 
 def test_our_own_mark_comes_back_as_no_new_message(site: GraphSite) -> None:
