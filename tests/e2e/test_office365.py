@@ -113,6 +113,23 @@ def test_the_same_message_id_twice_is_two_messages(graph: Graph, tmp_path: Path)
     assert len(house.good("mail", "list", "--json").rows) == 2
 
 
+def test_a_mailbox_by_its_address_is_known_as_the_one_that_another_account_names_by_its_id(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 2)
+    house.good("import", "main")
+    text = (house.folder / "accounts/main.yaml").read_text()
+    assert mailbox.id in text
+    house.write("accounts/other.yaml", text.replace(mailbox.id, mailbox.address))
+    for command in (("import", "other"), ("check", "--online")):
+        done = house.run(*command)
+        assert done.code in {1, 78}
+        assert "under another name" in done.out + done.err
+    assert len(house.good("mail", "list", "--json").rows) == 2
+    house.write("accounts/other.yaml", "second: true\n" + text.replace(mailbox.id, mailbox.address))
+    (report,) = house.good("import", "other", "--json").rows
+    assert report["error"] is None
+    assert len(house.good("mail", "list", "--json").rows) == 4
+
+
 def test_no_audit_and_no_comparison_leaves_a_sync_state_in_the_mailbox(graph: Graph, tmp_path: Path) -> None:
     house, mailbox, _ = house_for(tmp_path, graph, 3)
     house.good("import", "main")
