@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.api.token_source import TokenUse
 from gatewayd.config.key_files import kept_key, long_enough
-from gatewayd.errors import AuthError, ConfigError, GatewaydError
-from gatewayd.sealing.consents import KeptConsents, about_consent
-from gatewayd.sealing.keys import SealingKey, SealingKeys, name_of
+from gatewayd.errors import AuthError, ConfigError
+from gatewayd.sealing.consents import KeptConsents
+from gatewayd.sealing.keys import SealingKey, SealingKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,12 +37,7 @@ def consents_of(config: Config, store: Callable[[], Store | None]) -> KeptConsen
     yet.
     """
     uses = {name: use for name, one in config.accounts.items() if (use := token_use(one.options)) and use.source.consent}
-    # Of several accounts with one mailbox, the first stands for all: they have one consent.
-    accounts = {}
-    for name, use in reversed(uses.items()):
-        # A plugin at fault is told where its token is needed.
-        with suppress(GatewaydError):
-            accounts[name_of(about_consent(use))] = name
+    accounts = {use: name for name, use in reversed(uses.items())}
     found = KeptConsents(store, lambda opened: load_sealing_keys(config, opened), accounts)
     for use in uses.values():
         use.source.keep_consents(found)

@@ -56,13 +56,13 @@ class KeptConsents:
         self,
         store: Callable[[], Store | None],
         keys: Callable[[Store], SealingKeys],
-        accounts: Mapping[str, str],
+        accounts: Mapping[TokenUse, str],
         *,
         patience: float = _PATIENCE,
     ) -> None:
         """``store`` gives the store, opened; None if there is none yet. ``keys`` gives the keys as they are now, for what is in it.
 
-        ``accounts`` are the names of accounts, by ``name_of`` what their consents are about.
+        ``accounts`` are the names of accounts, by the tokens that they need: of several with one mailbox and resource, one.
         """
         self._store = store
         self._keys = keys
@@ -89,7 +89,7 @@ class KeptConsents:
             except ConsentEnded as error:
                 if self._moves_on(store, name, sealed):
                     continue
-                raise ConsentEnded(error.message, advice=f"{error.advice} {self._command(name)}".lstrip()) from None
+                raise ConsentEnded(error.message, advice=f"{error.advice} {self._command(use)}".lstrip()) from None
             if not grant.refresh_token and keys.is_by_first(sealed):
                 return grant.token
             if store.replace_secret(name, sealed, keys.seal(grant.refresh_token or refresh_token, about)):
@@ -129,7 +129,7 @@ class KeptConsents:
         for _ in range(_TRIES):
             if store.replace_secret(name, store.sealed_secret(name), sealed):
                 return
-        raise TransientError(f"the consent of {use.user} was not kept: others write it all the time", advice=self._command(name))
+        raise TransientError(f"the consent of {use.user} was not kept: others write it all the time", advice=self._command(use))
 
     def forget(self, use: TokenUse) -> bool:
         """Forget a consent; return whether there was one."""
@@ -139,14 +139,14 @@ class KeptConsents:
         store = self._store()
         sealed = store.sealed_secret(name) if store else None
         if store is None or sealed is None:
-            raise AuthError(f"{use.user} has not consented to our opening the mailbox", advice=self._command(name))
+            raise AuthError(f"{use.user} has not consented to our opening the mailbox", advice=self._command(use))
         return store, sealed
 
     def _opened(self, use: TokenUse, keys: SealingKeys, sealed: SealedSecret, about: About) -> str:
         try:
             return keys.opened(sealed, about)
         except AuthError as error:
-            advice = f"Restore that key, or ask for the consent anew. {self._command(name_of(about))}"
+            advice = f"Restore that key, or ask for the consent anew. {self._command(use)}"
             raise AuthError(f"the consent of {use.user} can't be used: {error.message}", advice=advice) from None
 
     def _moves_on(self, store: Store, name: str, sealed: SealedSecret) -> bool:
@@ -164,8 +164,9 @@ class KeptConsents:
             raise TransientError("there is no store here that could keep consents")
         return store
 
-    def _command(self, name: str) -> str:
-        return f"Run `gatewayd account connect {self._accounts.get(name, 'NAME')}`."
+    def _command(self, use: TokenUse) -> str:
+        # A consent may be for one resource and not for another one: each account asks for its own.
+        return f"Run `gatewayd account connect {self._accounts.get(use, 'NAME')}`."
 
 
 def _refreshed(use: TokenUse, refresh_token: str) -> Grant:

@@ -11,6 +11,7 @@ import pytest
 
 from gatewayd.testing.contracts.transport import message
 from gatewayd.testing.graph import Graph
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import House, until
 from tests.e2e.terminal import Terminal
 from tests.plugins.consent_pages import opened
@@ -133,6 +134,22 @@ def test_another_persons_consent_is_refused_with_both_names(house: House, graph:
     assert code == 1
     assert f"boss@acme.example has consented, and the account's mailbox is {IRINA}: nothing is kept" in shown
     assert "has not consented" in house.run("check", "--online").out
+
+
+def test_a_mailbox_by_graph_and_by_imap_asks_for_both(house: House, graph: Graph, mailbox: ExchangeMailbox) -> None:
+    """One consent serves both, once the person has let the app do both."""
+    del mailbox
+    fields = f"host: localhost\nport: {free_ports(1)[0]}\nsecurity: none\ninsecure: true\nusername: {IRINA}\ncredential: people\n"
+    house.write("accounts/irina-imap.yaml", f"kind: imap\noperators: [acme]\nsecond: true\n{fields}import:\n  folders: [INBOX]\n")
+    connected(house, graph)
+    found = house.run("check", "--online").out
+    assert "irina-imap: localhost" in found
+    assert "has not consented to all that this needs" in found
+    assert "Run `gatewayd account connect irina-imap`." in found
+    connected(house, graph, "irina-imap")
+    found = house.run("check", "--online").out
+    assert "connection refused" in found
+    assert "consent" not in found
 
 
 def test_a_person_who_declines_is_told_and_asked_again(house: House, graph: Graph, mailbox: ExchangeMailbox) -> None:

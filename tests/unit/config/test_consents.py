@@ -146,8 +146,8 @@ def test_the_accounts_of_a_config_get_their_tokens_by_the_store(read: config.Con
     irina, boss = uses["irina"], uses["boss"]
     assert irina
     assert boss
-    # Two accounts with one mailbox have one consent: the advice names the first.
-    for use, name in ((irina, "also-irina"), (boss, "boss")):
+    # Two accounts with one mailbox have one consent, and each asks for it in its own name.
+    for use, name in ((irina, "irina"), (boss, "boss")):
         with pytest.raises(AuthError, match="has not consented") as raised:
             use.source.token(use.user, use.resource)
         assert raised.value.advice == f"Run `gatewayd account connect {name}`."

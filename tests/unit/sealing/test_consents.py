@@ -48,7 +48,7 @@ def use_of(folder: Path, user: str = USER, **changed: object) -> TokenUse:
 
 
 def consents(store: Sql, *uses: TokenUse, keys: SealingKeys = KEYS, patience: float = 5.0) -> KeptConsents:
-    names = {name_of(about_consent(use)): f"account{number}" for number, use in enumerate(uses, 1)}
+    names = {use: f"account{number}" for number, use in enumerate(uses, 1)}
     return KeptConsents(lambda: store, lambda _: keys, names, patience=patience)
 
 
@@ -144,6 +144,21 @@ def test_a_revoked_consent_has_its_own_advice_and_the_command(authority: PaperCo
     assert raised.value.advice == "The person took it back. Run `gatewayd account connect account1`."
     # A new consent takes the place of the old one.
     assert connected(authority, store, use).renewed(use)
+
+
+def test_each_account_of_a_mailbox_is_told_to_ask_for_what_it_needs_itself(
+    authority: PaperConsent, store: Sql, tmp_path: Path
+) -> None:
+    """What a person has consented to for one resource may not do for another one."""
+    use = use_of(tmp_path)
+    other = TokenUse(use.source, use.user, "another resource")
+    connected(authority, store, use)
+    authority.revoke()
+    found = consents(store, use, other, patience=0.0)
+    for one, account in ((use, "account1"), (other, "account2")):
+        with pytest.raises(ConsentEnded) as raised:
+            found.renewed(one)
+        assert raised.value.advice.endswith(f"Run `gatewayd account connect {account}`.")
 
 
 def test_an_authority_that_is_away_costs_nothing(authority: PaperConsent, store: Sql, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gatewayd import AuthError, Folders, Grant, TokenSource, TokenUse
-from gatewayd.sealing.consents import KeptConsents, about_consent
-from gatewayd.sealing.keys import SealingKey, SealingKeys, name_of
+from gatewayd.sealing.consents import KeptConsents
+from gatewayd.sealing.keys import SealingKey, SealingKeys
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.unit.sealing.paper_authority import PaperConsent, PaperCredential, PaperOptions
@@ -77,9 +77,8 @@ class Histories(RuleBasedStateMachine):
         for store in self.stores:
             store.open()
         self.keys = _KEYS[:1]
-        name = name_of(about_consent(self.use))
         self.daemons = [
-            KeptConsents(lambda at=at: self.stores[at], lambda _: SealingKeys(self.keys, "here"), {name: "irina"}, patience=0.0)  # type: ignore[misc]  # mypy knows no defaults of a lambda
+            KeptConsents(lambda at=at: self.stores[at], lambda _: SealingKeys(self.keys, "here"), {self.use: "irina"}, patience=0.0)  # type: ignore[misc]  # mypy knows no defaults of a lambda
             for at in range(2)
         ]
         #: Whether a token can be had.
