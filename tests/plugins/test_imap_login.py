@@ -110,6 +110,14 @@ def test_where_login_is_disabled_plain_is_used_if_it_is_offered(tmp_path: Path) 
     assert script.asked("LOGIN|AUTHENTICATE") == ["AUTHENTICATE PLAIN"]
 
 
+@pytest.mark.parametrize("greeting", [f"* BYE {PASSWORD}\r\n", f"{PASSWORD}\r\n", f"* OK {PASSWORD}\r\n"])
+def test_P9_a_server_that_greets_with_the_password_is_not_quoted(tmp_path: Path, greeting: str) -> None:
+    script = Script({"CAPABILITY": f"* BYE {PASSWORD}\r\nTAG HANG UP\r\n".encode()}, greeting=greeting.encode())
+    with serving(script), pytest.raises(TransientError) as caught:
+        transport(script, tmp_path, timeout="5s").open()
+    assert PASSWORD not in f"{caught.value}{caught.value.advice}{caught.value.__cause__!r}"
+
+
 def test_P9_a_server_that_echoes_the_password_is_not_quoted(tmp_path: Path) -> None:
     script = Script({"LOGIN": f"TAG NO [UNAVAILABLE] not with {PASSWORD}\r\n".encode()})
     with serving(script), pytest.raises(TransientError) as caught:
