@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -79,7 +80,18 @@ def test_five_of_twenty_are_chosen_and_the_server_never_notices(site: tuple[Hous
 def test_P2_the_same_choice_from_two_terminals_is_filed_once_though_one_is_killed(
     site: tuple[House, str], event: str, number: int
 ) -> None:
-    house, _ = site
+    chosen_twice(site[0], event, number)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(60))
+def test_P2_the_same_choice_is_filed_once_whichever_event_of_the_database_kills_one(site: tuple[House, str], seed: int) -> None:
+    event = ("begin", "commit", "execute")[seed % 3]
+    chosen_twice(site[0], event, random.Random(seed).randint(1, 60 if event == "execute" else 14))
+
+
+def chosen_twice(house: House, event: str, number: int) -> None:
+    """Choose the same from two terminals at once, of which one is killed at the n-th event of its database."""
     wanted = [row["key"] for row in house.good("remote", "main", "--operator", "acme", "--json").rows][:3]
     chosen = ["import", "main", "--operator", "acme", "--json", *(part for key in wanted for part in ("--key", key))]
     program = [sys.executable, str(ROOT / "tests/e2e/killed.py"), event, str(number), "--config", str(house.folder), *chosen]
