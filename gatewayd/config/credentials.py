@@ -54,7 +54,16 @@ def _shared(checker: Checker, registry: Registry, name: str, mapping: Mapping[st
 
 def _built(checker: Checker, registry: Registry, mapping: Mapping[str, object], place: YamlPath) -> TokenSource | None:
     found = checker.plugin(registry, Credential, mapping, place)
-    return checker.tried(place, lambda: TokenSource(registry.get(Credential, found[0])(found[1]))) if found else None
+    return checker.tried(place, lambda: _source(registry.get(Credential, found[0])(found[1]))) if found else None
+
+
+def _source(credential: Credential) -> TokenSource:
+    """Return the tokens of a credential. Whose consents it has is asked for each config: a fault in that is told here."""
+    source = TokenSource(credential)
+    identity = source.consent.identity if source.consent else {}
+    if not all(isinstance(word, str) for pair in identity.items() for word in pair):
+        raise TypeError
+    return source
 
 
 def account_credential(

@@ -117,6 +117,19 @@ def test_P4_a_credential_that_can_not_be_built_costs_only_its_accounts(load: Cal
     assert {"c", "sales"} <= set(loaded.accounts)
 
 
+@pytest.mark.parametrize(("colour", "error"), [("blue", "KeyError in fakes.py"), ("grey", "TypeError in credentials.py")])
+def test_P4_consents_that_can_not_be_named_cost_only_their_accounts(
+    load: Callable[..., config.Config], colour: str, error: str
+) -> None:
+    own = f"credential: {{kind: seal, wax: !env WAX, colour: {colour}}}\n"
+    loaded = load({"accounts/a.yaml": HERON + own})
+    (line,) = map(str, loaded.faults)
+    assert line.startswith(f"accounts/a.yaml:5:13: the plugin itself fails on these options: {error}:")
+    assert "hunter2" not in line
+    assert "sales" in loaded.accounts
+    config.consents_of(loaded, lambda: None)
+
+
 def test_P4_a_faulty_credential_stops_no_other_account_and_what_runs_with_it_goes_on(load: Callable[..., config.Config]) -> None:
     named = {"accounts/a.yaml": HERON + "credential: app\n"}
     before = load({"gatewayd.yaml": SHARED, **named})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field, field_validator
 
 from gatewayd import (
     ConfigError,
     ConfigPath,
+    Consent,
     Credential,
     Directory,
     Forwarder,
@@ -21,6 +22,9 @@ from gatewayd import (
     hookimpl,
 )
 from gatewayd.api.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -129,6 +133,24 @@ class Heron(Transport):
 
 
 @whole
+class Unnamed(Consent):
+    """Can't say whose consents it has."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        raise KeyError("hunter2")
+
+
+@whole
+class Numbered(Consent):
+    """Says so by something else than texts."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return {"client": 4711}  # type: ignore[dict-item]
+
+
+@whole
 class Seal(Credential):
     """Vouches for herons."""
 
@@ -140,7 +162,11 @@ class Seal(Credential):
 
     def __init__(self, options: Seal.Options) -> None:
         super().__init__(options)
-        self.ink = {"red": 1, "green": 2}[options.colour]
+        self.ink = {"red": 1, "green": 2, "blue": 3, "grey": 4}[options.colour]
+
+    def consent(self) -> Consent | None:
+        made = {"blue": Unnamed, "grey": Numbered}.get(dict(self.options)["colour"])
+        return made() if made else None  # type: ignore[abstract]  # see ``whole``
 
 
 @whole
