@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, true, update
 
 from gatewayd import AccountVerbs, PermanentError, TransientError
 from gatewayd_sql.dialect import InsertOrIgnore, each, now
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Accounts"]
 
 _ORDER = (mailbox.c.second, mailbox.c.since, mailbox.c.account)
+# Asked by each visit.
+_HAVING = select(mailbox.c.account, mailbox.c.second).where(mailbox.c.mailbox == bindparam("name")).order_by(*_ORDER)
 
 
 class Accounts(AccountVerbs):
@@ -100,8 +102,7 @@ class Accounts(AccountVerbs):
 
 
 def _having(connection: Connection, name: str) -> list[tuple[str, bool]]:
-    query = select(mailbox.c.account, mailbox.c.second).where(mailbox.c.mailbox == name).order_by(*_ORDER)
-    return [(account, second) for account, second in connection.execute(query)]
+    return [(account, second) for account, second in connection.execute(_HAVING, {"name": name})]
 
 
 def _older(connection: Connection, account: str) -> bool:

@@ -18,6 +18,8 @@ __all__ = ["at_rest"]
 
 _ACCOUNT: BindParameter[str] = bindparam("account")
 _ENTRIES = exists().where(ledger.c.account == _ACCOUNT)
+# Of a range SQLite takes the index of what is asked for. Of one value it takes the primary key, and looks at each offer.
+_OFFERS = exists().where(offered_to.c.account.between(_ACCOUNT, _ACCOUNT))
 _STANDS = ledger.c.gone_at.is_(None)
 # Each is a condition of what one of those verbs returns, and has the index of that.
 _AT_REST = select(
@@ -29,8 +31,8 @@ _AT_REST = select(
             _ENTRIES.where(ledger.c.state == REFUSED, _STANDS),
             _ENTRIES.where(ledger.c.state == WAITING, ledger.c.id == refused.c.entry_id, ~refused.c.final),
             exists().where(refused_filing.c.account == _ACCOUNT),
-            exists().where(offered_to.c.account == _ACCOUNT, offered_to.c.decision == CHOSEN),
-            exists().where(offered_to.c.account == _ACCOUNT, UNADMITTED),
+            _OFFERS.where(offered_to.c.decision == CHOSEN),
+            _OFFERS.where(UNADMITTED),
         )
     )
 )
