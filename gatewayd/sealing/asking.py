@@ -51,9 +51,11 @@ def code_of(pasted: str, request: ConsentRequest, consent: Consent) -> str:
 
 def _parameters(pasted: str, request: ConsentRequest) -> dict[str, str]:
     expected = urlsplit(request.redirect)
-    # Some browsers show an address without its scheme.
-    pasted = pasted if "://" in pasted else f"{expected.scheme}://{pasted}"
+    # Some browsers show an address without its scheme. Parameters may be addresses themselves, as Google's scopes are.
+    pasted = pasted if "://" in pasted.partition("?")[0] else f"{expected.scheme}://{pasted}"
     try:
+        # What a terminal of another charset gives can't be sent on.
+        pasted.encode()
         address = urlsplit(pasted if len(pasted) <= _LONGEST else "")
         given = parse_qs(address.query, keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:

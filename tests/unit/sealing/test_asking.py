@@ -41,7 +41,14 @@ def test_the_code_comes_out_as_it_was(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pasted", [address(code="c"), address(code="c").replace("/?", "?"), address(code="c").removeprefix("http://")]
+    "pasted",
+    [
+        address(code="c"),
+        address(code="c").replace("/?", "?"),
+        address(code="c").removeprefix("http://"),
+        # As Google ends it.
+        address(code="c").removeprefix("http://") + "&iss=https://accounts.google.com&scope=https://mail.google.com/",
+    ],
 )
 def test_it_is_taken_as_browsers_give_it(pasted: str) -> None:
     assert code_of(pasted, REQUEST, CONSENT) == "c"
@@ -65,6 +72,9 @@ def test_it_is_taken_as_browsers_give_it(pasted: str) -> None:
         (address(code=""), "has no code"),
         (address(code="c") + "&code=d", "has no code"),
         (address(code="c") + "%FF", "no address"),
+        (address(code="c") + "\udcff", "no address"),
+        (address(code="c") + "&x=\udcff", "no address"),
+        (f"{REDIRECT}/?code=c&state=\udcff", "no address"),
     ],
 )
 def test_what_is_not_the_address_of_the_request_can_be_pasted_anew(pasted: str, what: str) -> None:
@@ -80,7 +90,7 @@ def test_the_authority_s_refusal_has_its_own_words_and_only_with_the_right_state
         code_of(address(error="access_denied", state="another"), REQUEST, CONSENT)
 
 
-@given(st.text())
+@given(st.text(st.characters()))
 def test_no_text_is_taken_or_breaks_it(text: str) -> None:
     for pasted in (text, f"{REDIRECT}/?{text}", f"{REDIRECT}/?state={REQUEST.state}&{text}"):
         try:
