@@ -98,9 +98,12 @@ def _lost_key(app: App) -> Iterator[tuple[str, AuthError]]:
     except AuthError as error:
         yield MAIN, error.alone()
         return
-    for secret, number in config.old_keys_in_use(app.config, app.store).items():
-        kept = output.count(number, "consent")
-        output.note(f"{MAIN}: {secret} of `old_sealing_keys` still seals {kept}; each gets the new key with its next token")
+    ours = config.old_keys_in_use(app.config, app.consents.keys_in_use(app.store))
+    for secret, number in config.old_keys_in_use(app.config, app.store.sealing_keys()).items():
+        kept, others = output.count(number, "consent"), number - ours.get(secret, 0)
+        later = "; each gets the new key with its next token" if secret in ours else ""
+        unused = f"; {others} of no account of this config, which would need it to be used again" if others else ""
+        output.note(f"{MAIN}: {secret} of `old_sealing_keys` still seals {kept}{later}{unused}")
 
 
 @click.command("explain")

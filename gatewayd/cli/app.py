@@ -68,7 +68,7 @@ class App:
         load = config.load if self.as_it_stands else config.current
         found = load(self.folder, enter=enter, tries=self._tries)
         #: What persons consented to, by which accounts get tokens. No command makes a store only to look for it.
-        self.consents = config.consents_of(found, lambda: self.store if self.has_store() else None)
+        self.consents = config.consents_of(found, lambda: config.unchanged(self._store(), lambda: self.store))
         if found.standing_in and not self.as_it_stands:
             files = ", ".join(found.standing_in)
             output.note(f"gatewayd: faulty, so taken as last accepted: {files}; see `gatewayd check`.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from gatewayd import config
 from gatewayd.api.consent import DeviceCode
 from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.errors import PermanentError
+from gatewayd.errors import PermanentError, TransientError
 from gatewayd.sealing.asking import REDIRECT, code_of, new_request
 from gatewayd.sealing.consents import asked
 
@@ -27,8 +28,8 @@ __all__ = ["connect", "disconnect"]
 
 #: How many addresses a person may paste that are not the one.
 _TRIES = 3
-#: Seconds: no authority is asked more often than that, or for longer, whatever it says.
-_LEAST_INTERVAL, _LONGEST = 1.0, 3600.0
+#: Seconds: no authority is asked more often than that, or for longer, whatever it says; and the longest wait after a failure.
+_LEAST_INTERVAL, _LONGEST, _MOST_INTERVAL = 1.0, 3600.0, 60.0
 
 
 @click.command("connect")
@@ -120,4 +121,9 @@ def _by_code(use: TokenUse, request: ConsentRequest) -> Grant:
 
 
 def _polled(use: TokenUse, code: DeviceCode) -> Grant | DeviceCode:
-    return asked(use, lambda consent: consent.poll(code))
+    """Ask once. An authority that does not answer is asked again later: the person may be typing (RFC 8628 section 3.5)."""
+    try:
+        return asked(use, lambda consent: consent.poll(code))
+    except TransientError as error:
+        output.note(error.sentences)
+        return replace(code, interval=min(2 * max(code.interval, _LEAST_INTERVAL), _MOST_INTERVAL))

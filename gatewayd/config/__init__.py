@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
-from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use
+from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use, unchanged
 from gatewayd.config.draft import AccountDraft, drafted
 from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
@@ -56,6 +56,7 @@ __all__ = [
     "running",
     "settings",
     "token_use",
+    "unchanged",
     "was_accepted",
     "watched",
 ]

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.token_source import TokenUse
 from gatewayd.config.key_files import kept_key, long_enough
-from gatewayd.errors import AuthError, ConfigError
+from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.sealing.consents import KeptConsents
 from gatewayd.sealing.keys import SealingKey, SealingKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.options import Secret
     from gatewayd.api.roles import Plugin
     from gatewayd.api.store import Store
     from gatewayd.config.values import Config
 
-__all__ = ["KEY_FILE", "consents_of", "key_of", "load_sealing_keys", "old_keys_in_use", "prove_key", "token_use"]
+__all__ = ["KEY_FILE", "consents_of", "key_of", "load_sealing_keys", "old_keys_in_use", "prove_key", "token_use", "unchanged"]
 
 #: In the state folder.
 KEY_FILE = "sealing.key"
@@ -34,7 +34,7 @@ def consents_of(config: Config, store: Callable[[], Store | None]) -> KeptConsen
     """Return the consents of all accounts of a config, and let their tokens come by these from now on.
 
     ``store`` is called when a token is needed, in whichever thread needs it; it gives the store, opened, or None if there is none
-    yet.
+    yet. It may raise one of the five errors.
     """
     uses = {name: use for name, one in config.accounts.items() if (use := token_use(one.options)) and use.source.consent}
     accounts = {use: name for name, use in reversed(uses.items())}
@@ -44,21 +44,43 @@ def consents_of(config: Config, store: Callable[[], Store | None]) -> KeptConsen
     return found
 
 
+def unchanged(store: Store, opened: Callable[[], Store]) -> Store | None:
+    """Return what ``opened`` gives if ``store`` has this version; None if there is none. Raises TransientError if it is older."""
+    if store.is_current():
+        return opened()
+    if store.is_new():
+        return None
+    what = "what persons consented to can't be read: the database is of an older version"
+    raise TransientError(what, advice="Start gatewayd once, or run another command of it: that brings it to this one.")
+
+
 def load_sealing_keys(config: Config, store: Store) -> SealingKeys:
     """Return the keys of a config: the first is `sealing_key`, else that of ``sealing.key`` in the state folder, made if need be.
 
-    Raises AuthError where ``prove_key`` does, and for keys that are missing or too short; TransientError where the state folder
-    can't be used.
+    Raises AuthError where ``prove_key`` does, and if the first is missing or too short; TransientError where the state folder
+    can't be used. Of the others, only what they have sealed misses those that can't be had.
     """
     prove_key(config, store)
-    older = [key_of(one, "old_sealing_keys") for one in config.old_sealing_keys]
+    older, unread = _older_keys(config)
     if config.sealing_key is not None:
-        return SealingKeys([key_of(config.sealing_key), *older], "in gatewayd.yaml")
+        return SealingKeys([key_of(config.sealing_key), *older.values()], "in gatewayd.yaml", unread)
     path = config.state / KEY_FILE
     try:
-        return SealingKeys([SealingKey(kept_key(path, "Restore it from the backup.")), *older], f"that of {path}")
+        first = SealingKey(kept_key(path, "Restore it from the backup."))
     except ConfigError as error:
         raise AuthError(error.message, advice=error.advice) from None
+    return SealingKeys([first, *older.values()], f"that of {path}", unread)
+
+
+def _older_keys(config: Config) -> tuple[Mapping[Secret, SealingKey], Sequence[str]]:
+    """Return the keys of `old_sealing_keys`, and of those that can't be had, why."""
+    found, unread = {}, []
+    for one in config.old_sealing_keys:
+        try:
+            found[one] = key_of(one, "old_sealing_keys")
+        except AuthError as error:
+            unread.append(error.sentences.rstrip("."))
+    return found, unread
 
 
 def prove_key(config: Config, store: Store) -> None:
@@ -84,11 +106,10 @@ def prove_key(config: Config, store: Store) -> None:
         )
 
 
-def old_keys_in_use(config: Config, store: Store) -> Mapping[Secret, int]:
-    """Return the keys of `old_sealing_keys` that still seal something, and how much. Raises AuthError if one can't be had."""
-    in_use = store.sealing_keys()
-    ids = {one: key_of(one, "old_sealing_keys").id for one in config.old_sealing_keys}
-    return {one: in_use[key_id] for one, key_id in ids.items() if key_id in in_use}
+def old_keys_in_use(config: Config, in_use: Mapping[str, int]) -> Mapping[Secret, int]:
+    """Return the keys of `old_sealing_keys` whose ids are ``in_use``, and how much; those that can't be had are left out."""
+    older, _ = _older_keys(config)
+    return {one: in_use[key.id] for one, key in older.items() if key.id in in_use}
 
 
 def key_of(secret: Secret, field: str = "sealing_key") -> SealingKey:

@@ -53,8 +53,10 @@ def _secrets(config: Config) -> Iterator[Fault]:
         try:
             if (use.file, use.secret) == (main.FILE, config.signing_key):
                 load_signer(use.secret, config.state)
-            elif use.file == main.FILE and use.secret in (config.sealing_key, *config.old_sealing_keys):
+            elif use.file == main.FILE and use.secret == config.sealing_key:
                 key_of(use.secret)
+            elif use.file == main.FILE and use.secret in config.old_sealing_keys:
+                key_of(use.secret, "old_sealing_keys")
             else:
                 use.secret.reveal()
         except (AuthError, ConfigError) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.api.consent import ConsentEnded, Grant
@@ -11,7 +13,7 @@ from gatewayd.errors import AuthError, GatewaydError, PermanentError, PluginErro
 from gatewayd.sealing.keys import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.consent import Consent
     from gatewayd.api.store import Store
@@ -68,6 +70,8 @@ class KeptConsents:
         self._keys = keys
         self._accounts = accounts
         self._patience = patience
+        #: By name, the secret that was read, and the one that should have taken its place when the store could not be written.
+        self._unwritten: dict[str, tuple[SealedSecret, SealedSecret]] = {}
 
     @property
     def are_needed(self) -> bool:
@@ -81,6 +85,7 @@ class KeptConsents:
         for _ in range(_TRIES):
             store, sealed = self._kept(use, name)
             keys = self._keys(store)
+            sealed = self._caught_up(store, name, sealed)
             refresh_token = self._opened(use, keys, sealed, about)
             # The authority may take the old one no more once it has given a new one.
             store.prove_writable()
@@ -92,7 +97,7 @@ class KeptConsents:
                 raise ConsentEnded(error.message, advice=f"{error.advice} {self._command(use)}".lstrip()) from None
             if not grant.refresh_token and keys.is_by_first(sealed):
                 return grant.token
-            if store.replace_secret(name, sealed, keys.seal(grant.refresh_token or refresh_token, about)):
+            if self._replaced(store, name, sealed, keys.seal(grant.refresh_token or refresh_token, about)):
                 return grant.token
         raise TransientError(f"no access token for {use.user}: other processes get new ones all the time")
 
@@ -107,9 +112,22 @@ class KeptConsents:
         self._keys(store)
         store.prove_writable()
 
+    def keys_in_use(self, store: Store) -> Mapping[str, int]:
+        """Return the ids of the keys that seal the consents of the accounts, and how many each seals."""
+        names = set()
+        for use in self._accounts:
+            # A plugin at fault is told where its token is needed.
+            with suppress(GatewaydError):
+                names.add(name_of(about_consent(use)))
+        return Counter(one.key_id for one in map(store.sealed_secret, names) if one)
+
     def keep(self, use: TokenUse, grant: Grant) -> None:
         """Keep a new consent in place of the one before. Raises PermanentError if it is for another mailbox than the account's."""
-        names = asked(use, lambda consent: list(consent.names(grant)))
+        grant = _proven(use, grant)
+        said: Sequence[object] = asked(use, lambda consent: list(consent.names(grant)))
+        names = [one for one in said if isinstance(one, str)]
+        if len(names) < len(said):
+            raise _at_fault(use, "expected names that are text")
         about = about_consent(use)
         name = name_of(about)
         if use.user.casefold() not in {one.casefold() for one in names}:
@@ -149,6 +167,22 @@ class KeptConsents:
             advice = f"Restore that key, or ask for the consent anew. {self._command(use)}"
             raise AuthError(f"the consent of {use.user} can't be used: {error.message}", advice=advice) from None
 
+    def _caught_up(self, store: Store, name: str, sealed: SealedSecret) -> SealedSecret:
+        """Write what could not be written before, if ``sealed`` is what it should replace; return what the store has then.
+
+        An authority may take the refresh token that the store has no more. If another process has just written, the next refusal
+        finds that.
+        """
+        old, new = self._unwritten.get(name, (None, sealed))
+        return new if old == sealed and self._replaced(store, name, sealed, new) else sealed
+
+    def _replaced(self, store: Store, name: str, old: SealedSecret, new: SealedSecret) -> bool:
+        """Replace a secret; return False if another process was quicker."""
+        self._unwritten[name] = old, new
+        done = store.replace_secret(name, old, new)
+        self._unwritten.pop(name, None)
+        return done
+
     def _moves_on(self, store: Store, name: str, sealed: SealedSecret) -> bool:
         """Wait for a moment for another process to write a newer refresh token; return whether one did."""
         until = time.monotonic() + self._patience
@@ -170,7 +204,11 @@ class KeptConsents:
 
 
 def _refreshed(use: TokenUse, refresh_token: str) -> Grant:
-    found: object = asked(use, lambda consent: consent.refresh(use.user, use.resource, refresh_token))
+    return _proven(use, asked(use, lambda consent: consent.refresh(use.user, use.resource, refresh_token)))
+
+
+def _proven(use: TokenUse, found: object) -> Grant:
+    """Return what a plugin gave, if it is a grant."""
     if isinstance(found, Grant) and isinstance(found.token, Token) and isinstance(found.refresh_token, str):
         return found
     raise _at_fault(use, f"expected a Grant, got {type(found).__name__}")

@@ -67,11 +67,15 @@ class SealingKey:
 class SealingKeys:
     """The keys of a config: the first one seals, and all of them open."""
 
-    def __init__(self, keys: Sequence[SealingKey], named: str) -> None:
-        """``named`` is what messages call the keys: the file or the field that they are from."""
+    def __init__(self, keys: Sequence[SealingKey], named: str, unread: Sequence[str] = ()) -> None:
+        """``named`` is what messages call the keys: the file or the field that they are from.
+
+        ``unread`` tells of further keys why they can't be had.
+        """
         self._keys = {key.id: key for key in reversed(keys)}
         self._first = keys[0]
         self._named = named
+        self._unread = unread
 
     def seal(self, secret: str, about: About) -> SealedSecret:
         """Return a secret, sealed by the first key."""
@@ -81,7 +85,7 @@ class SealingKeys:
         """Return the secret. Raises AuthError, without advice, if its key is missing, or it is damaged or about something else."""
         key = self._keys.get(sealed.key_id)
         if key is None:
-            raise AuthError(f"it is sealed by the key {sealed.key_id}, which is not {self._named}")
+            raise AuthError("; ".join([f"it is sealed by the key {sealed.key_id}, which is not {self._named}", *self._unread]))
         found = key.opened(sealed, about)
         if found is None:
             raise AuthError("what is kept of it is damaged, or was sealed for another one")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -189,3 +191,46 @@ def test_an_account_that_needs_nobodys_consent_is_told_as_that(house: House) -> 
         done = house.run("account", command, "sales")
         assert done.code == 1
         assert "account sales opens its mailbox without anybody's consent" in done.err
+
+
+def test_an_old_key_that_is_gone_stops_nobody_and_one_of_no_account_is_told(house: House, authority: PaperConsent) -> None:
+    house.write("old-key", "o" * 40)
+    house.write("new-key", "n" * 40)
+    main = (house.folder / "gatewayd.yaml").read_text()
+    house.write("gatewayd.yaml", f"{main}sealing_key: !file old-key\n")
+    connected(house, authority, "boss")
+    house.write("gatewayd.yaml", f"{main}sealing_key: !file new-key\nold_sealing_keys: [!file old-key]\n")
+    connected(house, authority, "irina")
+    (house.folder / "accounts" / "boss.yaml").unlink()
+    said = house.run("check").err
+    assert "old-key of `old_sealing_keys` still seals 1 consent; 1 of no account of this config" in said
+    (house.folder / "old-key").unlink()
+    account(house, "boss")
+    found = house.run("check", "--online")
+    assert "irina: papermail was opened by access" in found.out
+    assert re.search("boss: the consent of boss@paper.example can't be used: .*; the secret .*old-key can't be read", found.out)
+    assert "can't be looked at" not in found.err
+
+
+def test_of_an_older_database_a_check_says_that_and_not_that_nobody_consented(house: House, authority: PaperConsent) -> None:
+    connected(house, authority, "irina")
+    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database, database:
+        ((version,),) = database.execute("SELECT version_num FROM gatewayd_sql_version")
+        database.execute("UPDATE gatewayd_sql_version SET version_num = '0001'")
+    found = house.run("check", "--online")
+    assert "irina: what persons consented to can't be read: the database is of an older version" in found.out
+    assert "has not consented" not in found.out
+    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database, database:
+        database.execute("UPDATE gatewayd_sql_version SET version_num = ?", (version,))
+    assert "irina: papermail was opened by access" in house.run("check", "--online").out
+
+
+def test_a_device_code_outlives_an_authority_that_is_away_for_a_moment(house: House, authority: PaperConsent) -> None:
+    main = (house.folder / "gatewayd.yaml").read_text()
+    house.write("gatewayd.yaml", main.replace("authority}", "authority, device_code: true}"))
+    (authority.folder).mkdir(exist_ok=True)
+    (authority.folder / "away").touch()
+    with Terminal(house, "account", "connect", "irina", "--device-code") as terminal:
+        terminal.wait_for("paper: the authority is away")
+        (authority.folder / "away").unlink()
+        assert terminal.ended() == 0, terminal.shown

@@ -123,9 +123,29 @@ def test_old_keys_open_and_are_named_while_they_are_in_use(
     changed = replace(read, sealing_key=Secret("env", "GW_KEY"), old_sealing_keys=(file,))
     keys = load_sealing_keys(changed, store)
     assert keys.opened(old, ABOUT) == "secret"
-    assert old_keys_in_use(changed, store) == {file: 1}
+    assert old_keys_in_use(changed, store.sealing_keys()) == {file: 1}
     store.replace_secret("name", old, keys.seal("secret", ABOUT))
-    assert old_keys_in_use(changed, store) == {}
+    assert old_keys_in_use(changed, store.sealing_keys()) == {}
+
+
+def test_an_old_key_that_can_not_be_had_costs_only_what_it_has_sealed(
+    read: config.Config, store: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = load_sealing_keys(read, store).seal("secret", ABOUT)
+    store.replace_secret("name", None, old)
+    monkeypatch.setenv("GW_KEY", "s" * 32)
+    monkeypatch.setenv("GW_SHORT", "short")
+    gone, cut = Secret("file", str(read.state / "gone")), Secret("env", "GW_SHORT")
+    changed = replace(read, sealing_key=Secret("env", "GW_KEY"), old_sealing_keys=(gone, cut))
+    keys = load_sealing_keys(changed, store)
+    assert keys.opened(keys.seal("secret", ABOUT), ABOUT) == "secret"
+    with pytest.raises(
+        AuthError, match=r"is not in gatewayd\.yaml; the secret !file .*gone can't be read: No such file.*; the secret"
+    ):
+        keys.opened(old, ABOUT)
+    assert old_keys_in_use(changed, store.sealing_keys()) == {}
+    file = Secret("file", str(read.state / KEY_FILE))
+    assert load_sealing_keys(replace(changed, old_sealing_keys=(gone, file)), store).opened(old, ABOUT) == "secret"
 
 
 def test_keys_are_read_from_the_config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +157,11 @@ def test_keys_are_read_from_the_config(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GW_OLD", "s" * 32)
     (fault,) = config.outside_faults(found)
     assert str(fault).startswith("gatewayd.yaml:5:14: the secret !env GW_KEY has 5 characters, expected a key of at least 32")
+    monkeypatch.setenv("GW_KEY", "s" * 32)
+    monkeypatch.setenv("GW_OLD", "short")
+    (fault,) = config.outside_faults(found)
+    assert "the secret !env GW_OLD has 5 characters" in str(fault)
+    assert "Give `old_sealing_keys` a longer one" in str(fault)
 
 
 def test_the_accounts_of_a_config_get_their_tokens_by_the_store(read: config.Config, store: Sql) -> None:

@@ -126,6 +126,8 @@ class PaperConsent(Consent):
 
     def poll(self, code: DeviceCode) -> Grant | DeviceCode:
         path = self.folder / "codes" / code.device_code
+        if (self.folder / "away").exists():
+            raise TransientError("paper: the authority is away")
         if not (self.folder / "asked").exists():
             (self.folder / "asked").touch()
             return code

@@ -32,7 +32,7 @@ from gatewayd_sql.store import Sql
 from tests.unit.sealing.paper_authority import PaperConsent, PaperCredential, PaperOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 USER = "irina@paper.example"
 KEYS = SealingKeys([SealingKey("1" * 32)], "in gatewayd.yaml")
@@ -387,6 +387,62 @@ def test_no_refresh_token_is_used_while_its_successor_could_not_be_written(
     assert found.renewed(use)
 
 
+class ReadOnlyLater(Sql):
+    """Can be written until the authority has answered, and then not so many times."""
+
+    failures = 0
+
+    def replace_secret(self, name: str, old: SealedSecret | None, new: SealedSecret) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise TransientError("the store is read-only")
+        return super().replace_secret(name, old, new)
+
+
+@pytest.fixture
+def read_only_later(store: Sql) -> Iterator[ReadOnlyLater]:
+    found = ReadOnlyLater(store.options, place=store.place)
+    found.open()
+    yield found
+    found.close()
+
+
+def test_what_could_not_be_written_is_written_first_once_the_store_can_be(
+    authority: PaperConsent, store: Sql, read_only_later: ReadOnlyLater, tmp_path: Path
+) -> None:
+    """The authority takes each refresh token once, so the one that it gave is all that there is."""
+    use = use_of(tmp_path)
+    connected(authority, store, use)
+    found = consents(read_only_later, use, patience=0.0)
+    read_only_later.failures = 3
+    for _ in range(3):
+        with pytest.raises(TransientError, match="read-only"):
+            found.renewed(use)
+    assert found.renewed(use)
+    # Another process goes on with it.
+    assert consents(store, use, patience=0.0).renewed(use)
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_what_could_not_be_written_takes_no_newer_consent_s_place(
+    authority: PaperConsent, store: Sql, read_only_later: ReadOnlyLater, tmp_path: Path, *, anew: bool
+) -> None:
+    use = use_of(tmp_path)
+    others = connected(authority, store, use)
+    found = consents(read_only_later, use, patience=0.0)
+    read_only_later.failures = 1
+    with pytest.raises(TransientError, match="read-only"):
+        found.renewed(use)
+    if anew:
+        connected(authority, store, use)
+        assert found.renewed(use)
+        assert others.renewed(use)
+    else:
+        assert others.forget(use)
+        with pytest.raises(AuthError, match="has not consented"):
+            found.renewed(use)
+
+
 # --- plugins at fault -------------------------------------------------------------------------------------------------
 
 
@@ -413,6 +469,25 @@ def test_P9_a_fault_of_the_plugin_is_told_as_its_own_and_quotes_nothing(
         found.renewed(use)
     assert "irina" not in raised.value.sentences
     assert authority.valid == before
+
+
+@pytest.mark.parametrize("wrong", [None, "access-of-irina", Grant("access-of-irina", "x"), [None]])  # type: ignore[arg-type]  # as above
+def test_P9_what_is_no_grant_or_has_no_names_is_the_plugin_s_fault(
+    authority: PaperConsent, store: Sql, tmp_path: Path, wrong: object
+) -> None:
+    class Odd(PaperConsent):
+        def names(self, _grant: Grant) -> Sequence[str]:
+            return [None]  # type: ignore[list-item]  # that is what is tested
+
+    class OddCredential(PaperCredential):
+        def consent(self) -> PaperConsent:
+            return Odd(self.options)
+
+    use = TokenUse(TokenSource(OddCredential(options(tmp_path))), USER, "paper")
+    grant = authority.redeem(None, "code") if isinstance(wrong, list) else wrong  # type: ignore[arg-type]  # it asks for no challenge
+    with pytest.raises(PluginError, match="the credential paper is at fault with consents: expected") as raised:
+        consents(store, use).keep(use, grant)  # type: ignore[arg-type]  # that is what is tested
+    assert "irina" not in raised.value.sentences
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------
