@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
+from gatewayd.config.consents import token_use
 from gatewayd.config.credentials import account_credential
 from gatewayd.config.faults import hint
 from gatewayd.config.models.account import AccountFile, SendConfig
@@ -47,7 +48,7 @@ def account(
         _limits(checker, found, transport)
     if found is None or offered is None or options is None or checker.faults:
         return None
-    told = checker.tried(("kind",), lambda: _told(transport, options, name)) if found.imports and transport else ("", "")
+    told = checker.tried(("kind",), lambda: _told(transport if found.imports else None, options, name))
     if told is None:
         return None
     owner, _, user = (found.user or "").partition("/")
@@ -72,10 +73,14 @@ def account(
     )
 
 
-def _told(transport: type[Transport], options: Plugin.Options, name: str) -> tuple[str, str]:
-    """Return what a transport tells of an account: its mailbox and its group."""
-    built = transport(options, account=name)
-    return built.mailbox(), built.group()
+def _told(transport: type[Transport] | None, options: Plugin.Options, name: str) -> tuple[str, str]:
+    """Return what a transport tells of an account: its mailbox and its group; empty without one.
+
+    What the options tell by code of their own is asked for again and again: a fault in that is told here.
+    """
+    token_use(options)
+    built = transport(options, account=name) if transport else None
+    return (built.mailbox(), built.group()) if built else ("", "")
 
 
 def _connections(found: AccountFile, transport: type[Transport] | None) -> int | None:

@@ -190,11 +190,14 @@ def test_P9_a_plugins_validator_that_raises_anything_is_named_without_what_it_sa
     assert "4711" not in line
 
 
-def test_P4_a_transport_that_can_not_tell_its_group_costs_its_account_alone(load: Callable[..., config.Config]) -> None:
-    loaded = load({"accounts/parrot.yaml": _SALES.replace("pigeon", "parrot").replace("roof", "hunter2") + "import: {}\n"})
+@pytest.mark.parametrize(("kind", "loft", "more"), [("parrot", "cellar", "import: {}\n"), ("pigeon", "attic", "")])
+def test_P4_a_plugin_that_can_not_tell_its_group_or_token_costs_its_account_alone(
+    load: Callable[..., config.Config], kind: str, loft: str, more: str
+) -> None:
+    loaded = load({"accounts/parrot.yaml": _SALES.replace("pigeon", kind).replace("roof", loft) + more})
     (line,) = _lines(loaded)
     assert line.startswith("accounts/parrot.yaml:1:7: the plugin itself fails on these options: KeyError in fakes.py:")
-    assert "hunter2" not in line
+    assert loft not in line
     assert sorted(loaded.accounts) == ["sales"]
 
 

@@ -60,6 +60,11 @@ class Pigeon(Transport):
         height: float = 1.0
         nest: Nest | None = None
 
+        @property
+        def token_use(self) -> None:
+            if self.loft == "attic":
+                raise KeyError(self.loft)
+
 
 @whole
 class Snail(Pigeon):
@@ -138,7 +143,7 @@ class Unnamed(Consent):
 
     @property
     def identity(self) -> Mapping[str, str]:
-        raise KeyError("hunter2")
+        raise KeyError("4711")
 
 
 @whole
