@@ -111,7 +111,7 @@ class _Visit:
         #: How many keys the last batch had, if the session broke before any of it came; else 0.
         self._in_vain = 0
         self._unsized = UnsizedMessages()
-        self._refreshed = False
+        self._refreshed = self._left_work = False
 
     def run(self, *, claimed: bool, keep: bool) -> VisitReport:
         """Do all steps. ``claimed``: it is settled that the account may have this mailbox. ``keep``: see ``visit``."""
@@ -138,9 +138,7 @@ class _Visit:
             for text in self._sessions.close() if kept is None else ():
                 reporter.problem(text)
         compared = self._task.compare and not self._left
-        # What a look found waits for the next visit.
-        gave_way = self._meter.gave_way or self._task.look
-        return replace(reporter.report, session=kept, gave_way=gave_way, compared=compared)
+        return replace(reporter.report, session=kept, gave_way=self._meter.gave_way or self._left_work, compared=compared)
 
     def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)
@@ -159,6 +157,8 @@ class _Visit:
                     continue
                 self._readmission.judge(folder)
                 self._fetch_waiting(folder)
+        # What a look found waits for the next visit.
+        self._left_work = self._task.look and not self._store.at_rest(self._account.name)
         if rests or self._task.look:
             return
         self._offering.judge(self._readmission)

@@ -258,6 +258,8 @@ def test_a_look_fetches_nothing_and_the_next_visit_does(tmp_path: Path) -> None:
         assert gateway.states() == {"1:1": "waiting", "1:2": "waiting"}
         gateway.task = Task()
         assert gateway.good().tally.filed == 2
+        gateway.task = Task(look=True)
+        assert not gateway.good().gave_way, "nothing is left to do"
 
 
 def test_P2_the_same_key_chosen_by_many_at_once_is_filed_once(shared: Gateway) -> None:
