@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -199,21 +199,24 @@ def test_whoever_gave_way_waits_behind_others_unless_a_person_asks(house: House,
         assert in_order(turned) == (["main", "other"] if asked else ["other", "main"])
 
 
-def test_a_quarter_of_the_room_is_kept_from_those_who_gave_way(house: House) -> None:
-    house.add("new")
-    for number in range(8):
-        house.add(f"import-{number}")
-    with Turned(house, visits=8) as turned:
+@pytest.mark.parametrize(("host", "room"), [("", 9), ("imap.example.com", 6)])
+def test_a_quarter_of_the_room_is_kept_from_those_who_gave_way(house: House, host: str, room: int) -> None:
+    """Of twelve places in all, and of the eight at one host."""
+    fields: dict[str, Any] = {"host": host} if host else {}
+    for name in ("new", *(f"import-{number}" for number in range(12))):
+        house.add(name, **fields)
+    with Turned(house, visits=12) as turned:
         pool, states = turned.supervisor._pool, [turned.state(name) for name in house.servers]
         turned.until(lambda: all(map(house.visits, house.servers)) and not pool.runs)
         for state in states:
             state.gave_way = state.name != "new"
             pool.offer_visit(state, at=state.gave_way - 1.0)
-        taken = [ticket.name for ticket in iter(pool.line.take, None)]
-        assert taken == ["new", *(f"import-{number}" for number in range(6))]
-        pool.line.back(["all", WORKING] * 7)
+        taken = list(iter(pool.line.take, None))
+        assert [ticket.name for ticket in taken] == ["new", *(f"import-{number}" for number in range(room))]
         for name in house.servers:
             pool.withdraw(name)
+        for ticket in taken:
+            pool.line.back(ticket.groups)
 
 
 def test_the_limit_of_a_group_may_change_at_any_time(house: House) -> None:
