@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -22,7 +23,7 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gatewayd.cli.app import App
 
@@ -32,6 +33,10 @@ _Security = Literal["tls", "starttls"]
 #: The transports that need what is asked for here.
 _KINDS = ("imap", "pop3")
 _PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("pop3", "tls"): 995, ("pop3", "starttls"): 110}
+#: Bytes of a line, at most, that a terminal gives to who reads it (termios(3), canonical mode).
+_LONGEST_LINE = 4095
+#: What is no part of a password: control characters, bytes of another charset, and a byte order mark in front.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\ufeff")
 _ADDRESS = re.compile(r"[^@\s]+@([^@\s.]+(?:\.[^@\s.]+)*)")
 
 
@@ -48,23 +53,25 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     """
     if not sys.stdin.isatty():
         raise click.UsageError("`account add` asks questions, and there is no terminal to answer them at")
+    # A config that can't be used is told before anything is asked.
+    taken = account_files(app)
     if user:
         _check_user(app, user)
     address = _asked("Mail address", check=_address)
     domain = address.rpartition("@")[2]
-    name = _new_name(app, name, address)
+    name = _new_name(app, taken, name, address)
     serves = () if user else _operators(app)
     guessed, hint = guesses(domain)
     if hint:
         output.note(hint)
     draft = config.AccountDraft(
         kind="", host="", port=None, security="tls", username=address, password=("!credential", name), operators=serves,
-        user=user, ca_file=ca_file,
+        user=user, ca_file=str(Path(ca_file).absolute()) if ca_file else "",
     )  # fmt: skip
     while True:
         draft = _with_server(app, draft, domain, guessed)
         draft = replace(draft, username=_asked("User name", default=draft.username))
-        password = click.prompt("Password", hide_input=True, confirmation_prompt="The same once more", err=True)
+        password = _password()
         output.note(f"Logging in to {draft.host} ...")
         problems = _tried(app, name, draft, password)
         for problem in problems:
@@ -74,9 +81,27 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     _write(app, name, draft, password)
 
 
-def _asked(question: str, *, default: str | None = None, check: Callable[[str], str] | None = None) -> str:
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise click.BadParameter("expected text without control characters, in the terminal's own charset")
+    return text.strip()
+
+
+def _asked(question: str, *, default: str | None = None, check: Callable[[str], str] = _printable) -> str:
     """Return an answer without blanks around it."""
     return str(click.prompt(question, default=default, value_proc=check, err=True)).strip()
+
+
+def _password() -> str:
+    """Ask for a password until there is one that can be kept in a file."""
+    while True:
+        found: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same once more", err=True)
+        if len(found.encode(errors="surrogateescape")) >= _LONGEST_LINE:
+            output.note(f"Error: a terminal cuts what is longer than {_LONGEST_LINE} bytes: write the files by hand")
+        elif _UNUSABLE.search(found):
+            output.note("Error: expected a password without control characters, in the terminal's own charset")
+        else:
+            return found
 
 
 def _address(text: str) -> str:
@@ -85,9 +110,8 @@ def _address(text: str) -> str:
     return text.strip()
 
 
-def _new_name(app: App, name: str | None, address: str) -> str:
+def _new_name(app: App, taken: Collection[str], name: str | None, address: str) -> str:
     """Return the name of an account that there is not yet."""
-    taken = account_files(app)
 
     def free(text: str) -> str:
         if not NAME.fullmatch(text):
@@ -136,12 +160,15 @@ def _with_server(app: App, draft: config.AccountDraft, domain: str, guessed: Seq
     kinds = [kind for kind in _KINDS if kind in app.registry.kinds(Transport)]
     while True:
         kind = click.prompt("Kind", default=draft.kind or kinds[0], type=click.Choice(kinds), err=True)
+        # What was said of this kind before stays, unless it is corrected.
+        said = draft if draft.kind == kind else None
         known = next((one for one in guessed if one.kind == kind), None)
-        host = _asked("Host", default=draft.host or (known.host if known else None))
-        security: _Security = known.security if known and known.host == host else "tls"
+        host = _asked("Host", default=said.host if said else known.host if known else None)
+        known = known if known and known.host == host else None
+        security: _Security = said.security if said else known.security if known else "tls"
         security = click.prompt("Security", default=security, type=click.Choice(["tls", "starttls"]), err=True)
-        port = known.port if known and known.host == host and known.security == security else _PORTS[kind, security]
-        port = click.prompt("Port", default=draft.port or port, type=click.IntRange(1, 65535), err=True)
+        port = said.port if said and said.security == security else known.port if known and known.security == security else None
+        port = click.prompt("Port", default=port or _PORTS[kind, security], type=click.IntRange(1, 65535), err=True)
         found = replace(draft, kind=kind, host=host, security=security, port=port if port != _PORTS[kind, security] else None)
         outside = f"{host} is not of {domain}. Send the password of {draft.username} there?"
         if is_of_domain(host, domain) or click.confirm(outside, err=True):
@@ -178,14 +205,31 @@ def _tried(app: App, name: str, draft: config.AccountDraft, password: str) -> Se
         return [error.sentences]
 
 
+@contextmanager
+def _all_or_none(files: Sequence[Path]) -> Iterator[None]:
+    """Remove files unless the block comes to its end."""
+    try:
+        yield
+    except BaseException:
+        for path in files:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+
+
 def _write(app: App, name: str, draft: config.AccountDraft, password: str) -> None:
-    """Write the secret and the account's file, and say what happens next."""
+    """Write the secret and the account's file, both or neither, and say what happens next."""
     file, secret = app.folder / "accounts" / f"{name}.yaml", app.folder / "credentials" / name
+    contents = ((secret, password.encode() + b"\n", 0o600), (file, draft.text().encode(), 0o644))
+    for path, _, _ in contents:
+        if os.path.lexists(path):
+            raise PermanentError(f"there is a file {path} since a moment ago", advice="Run the command again for another name.")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         secret.parent.mkdir(mode=0o700, exist_ok=True)
-        write_file(secret, password.encode() + b"\n")
-        write_file(file, draft.text().encode(), mode=0o644)
+        with _all_or_none([secret, file]):
+            for path, raw, mode in contents:
+                write_file(path, raw, mode=mode, replace=False)
     except OSError as error:
         advice = f"Run this as a user who may write to {app.folder}."
         raise PermanentError(f"{error.filename or app.folder}: {error.strerror}", advice=advice) from error

@@ -53,7 +53,10 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Type a line. What has no room in the terminal waits until the command has read some."""
-        raw = line.encode() + b"\n"
+        self.type_raw(line.encode() + b"\n")
+
+    def type_raw(self, raw: bytes) -> None:
+        """Type bytes as they are."""
         while raw:
             raw = raw[os.write(self._leader, raw[:1024]) :]
             self._read(0.05)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from tests.e2e.house import House
+from tests.e2e.house import ROOT, House
 from tests.e2e.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -153,3 +154,100 @@ def test_an_account_that_does_not_work_is_told_when_it_is_tried(house: House, do
     assert done.code == 1
     assert done.out.startswith("main: ")
     assert house.run("account", "test", "nobody").code == 1
+
+
+def made(house: House) -> set[str]:
+    return {str(path.relative_to(house.folder)) for path in house.folder.rglob("*") if path.is_file()}
+
+
+def refused(terminal: Terminal) -> None:
+    """Answer up to a log-in that is refused, since nothing listens."""
+    answer(terminal, ("Mail address", ADDRESS), ("Kind", ""), ("Host", "localhost"), ("Security", "starttls"), ("Port", "1"))
+    answer(terminal, ("User name", ""), ("Password", "pass"), ("once more", "pass"))
+
+
+def test_what_no_file_can_keep_is_asked_for_again(house: House) -> None:
+    with Terminal(house, "account", "add", "main") as terminal:
+        # What comes behind ^V is typed as it is.
+        answer(terminal, ("Mail address", ADDRESS), ("Kind", ""), ("Host", "a\x16\x01b"))
+        terminal.wait_for("without control characters")
+        answer(terminal, ("Host", "localhost"), ("Security", "starttls"), ("Port", "1"), ("User name", "a\x16\x01b"))
+        terminal.wait_for("without control characters")
+        answer(terminal, ("User name", ""))
+        for raw, what in ((b"a\x16\0b\n", "without control characters"), (b"\xff\n", "own charset"), (b"x" * 5000 + b"\n", "4095")):
+            for question in ("Password", "once more"):
+                terminal.wait_for(question)
+                terminal.type_raw(raw)
+            terminal.wait_for(what)
+        quoted = "a\"'\\ $`#: \u20ac "
+        answer(terminal, ("Password", quoted), ("once more", quoted), ("or quit", "write"))
+        assert terminal.ended() == 0, terminal.shown
+    assert (house.folder / "credentials/main").read_text() == f"{quoted}\n"
+
+
+def test_what_was_said_is_offered_again_and_only_for_its_kind(house: House) -> None:
+    with Terminal(house, "account", "add", "main") as terminal:
+        refused(terminal)
+        answer(terminal, ("or quit", "again"), ("Kind", ""), ("Host [localhost]", ""), ("[starttls]", ""), ("Port [1]", ""))
+        answer(terminal, ("User name", ""), ("Password", "pass"), ("once more", "pass"), ("or quit", "again"), ("Kind", "pop3"))
+        answer(terminal, ("Host:", "localhost"), ("[tls]", ""), ("Port [995]", ""))
+        terminal.wait_for("User name")
+
+
+@pytest.mark.parametrize("there", ["accounts/main.yaml", "credentials/main"])
+def test_what_somebody_makes_meanwhile_stays_as_it_is(house: House, there: str) -> None:
+    with Terminal(house, "account", "add", "main") as terminal:
+        refused(terminal)
+        terminal.wait_for("or quit")
+        house.write(there, "another's")
+        before = made(house)
+        terminal.type("write")
+        terminal.wait_for("since a moment ago")
+        assert terminal.ended() == 1
+    assert made(house) == before
+    assert (house.folder / there).read_text() == "another's"
+
+
+def test_no_secret_stays_where_the_account_s_file_can_not_be_written(house: House) -> None:
+    accounts = house.folder / "accounts"
+    with Terminal(house, "account", "add", "main") as terminal:
+        refused(terminal)
+        terminal.wait_for("or quit")
+        accounts.rmdir()
+        # Root may write to whatever folder there is, but not into this one.
+        accounts.symlink_to("/proc/self/fdinfo")
+        terminal.type("write")
+        assert terminal.ended() == 1, terminal.shown
+    assert not (house.folder / "credentials/main").exists()
+
+
+@pytest.mark.parametrize("answers", [0, 2, 6, 7, 8])
+def test_who_gives_up_at_a_question_leaves_nothing_behind(house: House, answers: int) -> None:
+    before = made(house)
+    questions = [("Mail address", ADDRESS), ("Kind", ""), ("Host", "localhost"), ("Security", ""), ("Port", "1")]
+    questions += [("User name", ""), ("Password", "pass"), ("once more", "pass"), ("or quit", "")]
+    with Terminal(house, "account", "add", "main") as terminal:
+        answer(terminal, *questions[:answers])
+        terminal.wait_for(questions[answers][0])
+        # Ctrl-D.
+        terminal.type_raw(b"\x04")
+        assert terminal.ended() == 130, terminal.shown
+        assert "Traceback" not in terminal.shown
+    assert made(house) == before
+
+
+def test_a_faulty_config_is_told_before_anything_is_asked(house: House) -> None:
+    house.write("gatewayd.yaml", "state: [")
+    with Terminal(house, "account", "add", "main") as terminal:
+        assert "Mail address" not in terminal.wait_for("gatewayd.yaml is faulty")
+        assert terminal.ended() == 78
+
+
+def test_a_file_of_certificates_is_that_of_the_folder_where_the_command_runs(house: House, dovecot: Dovecot) -> None:
+    given = os.path.relpath(dovecot.ca_file, ROOT)
+    with Terminal(house, "account", "add", "main", "--ca-file", given) as terminal:
+        refused(terminal)
+        terminal.wait_for("connection refused")
+        answer(terminal, ("or quit", "write"))
+        assert terminal.ended() == 0, terminal.shown
+    assert f"ca_file: '{ROOT}/{given}'\n" in (house.folder / "accounts/main.yaml").read_text()
