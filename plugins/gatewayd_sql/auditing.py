@@ -14,7 +14,7 @@ from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listin
 from gatewayd_sql.changes import shown_key
 from gatewayd_sql.checking import checked
 from gatewayd_sql.dialect import one_of
-from gatewayd_sql.sealing import UNSAID, filed_for, of_mails, operators, seals
+from gatewayd_sql.filing_digests import UNSAID, digests, filed_for, of_mails, operators
 from gatewayd_sql.tables import chunk, content, filing, ledger, mail
 from gatewayd_sql.times import clean, moment
 
@@ -105,10 +105,10 @@ def _stored(connection: Connection, mail_ids: Collection[int]) -> Mapping[int, _
     whom: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
     written = {}
     known = operators(connection)
-    for mail_id, operator, owner, seal in connection.execute(_FILINGS.where(of_mails(filing, mail_ids, known))):
+    for mail_id, operator, owner, digest in connection.execute(_FILINGS.where(of_mails(filing, mail_ids, known))):
         whom[mail_id].append((operator, owner))
-        written[operator, mail_id] = seal
-    now = seals(connection, mail_ids, known)
+        written[operator, mail_id] = digest
+    now = digests(connection, mail_ids, known)
     # Also what was said of a filing that is not there any more.
     altered = {key[1] for key in written.keys() | now.keys() if written.get(key) != now.get(key, UNSAID)}
     bytes_of = _read(connection, {row.content_id for row in rows})

@@ -14,11 +14,11 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.decisions import filed as decided
 from gatewayd_sql.decisions import put_back
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
+from gatewayd_sql.filing_digests import filed_for
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.provisional import doubt
 from gatewayd_sql.raw import mend, put_chunks
 from gatewayd_sql.refused import keep, refuse
-from gatewayd_sql.sealing import filed_for
 from gatewayd_sql.tables import WAITING, content, ledger, mail
 from gatewayd_sql.times import clean, seconds
 

@@ -10,10 +10,10 @@ from gatewayd import Cause, DeskVerbs
 from gatewayd_sql.admission_tables import fingerprint
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, one_of
+from gatewayd_sql.filing_digests import write_digests
 from gatewayd_sql.filing_rows import queue_of, say
 from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
-from gatewayd_sql.sealing import seal
 from gatewayd_sql.tables import fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views, visible
@@ -104,7 +104,7 @@ class DeskTables(DeskVerbs):
             rows = [link_row(viewer.operator, mail_id, each, by=by, because=because, by_hand=True) for each in wanted.values()]
             connection.execute(InsertOrIgnore(link), rows)
             _settle_rivals(connection, viewer, ids)
-            seal(connection, [(viewer.operator, mail_id)])
+            write_digests(connection, [(viewer.operator, mail_id)])
         return len(wanted.keys() - stood)
 
     def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
@@ -115,7 +115,7 @@ class DeskTables(DeskVerbs):
             gone = [pair for pair in _links(connection, viewer, mail_id) if pair in {(kind, clean(one)) for kind, one in records}]
             for kind, record_id in gone:
                 connection.execute(update(link).where(_one(viewer, mail_id, kind, record_id)).values(removed_by=clean(who)))
-            seal(connection, [(viewer.operator, mail_id)])
+            write_digests(connection, [(viewer.operator, mail_id)])
         return len(gone)
 
     def fingerprints(self, operator: str) -> Mapping[str, str]:
@@ -145,7 +145,7 @@ def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -
         queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
         connection.execute(queued.values(queue=queue_of(new[mail_id])))
     _settle_rivals(connection, viewer, ids)
-    seal(connection, [(viewer.operator, mail_id) for mail_id in ids])
+    write_digests(connection, [(viewer.operator, mail_id) for mail_id in ids])
 
 
 # --- parts of statements ----------------------------------------------------------------------------------------------

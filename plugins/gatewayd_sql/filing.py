@@ -13,13 +13,13 @@ from gatewayd_sql.batch import FiledBatch, shown
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
 from gatewayd_sql.entering import enter
+from gatewayd_sql.filing_digests import hold, remember, write_digests
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
 from gatewayd_sql.pages import entry_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.refused import forget
-from gatewayd_sql.sealing import hold, remember, seal
 from gatewayd_sql.tables import WAITING, filing, ledger, mail
 from gatewayd_sql.times import clean
 
@@ -61,7 +61,7 @@ class Filer(FilingVerbs):
                 raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
             if outgoing.answers is not None:
                 answer(connection, viewer, entry_id, outgoing)
-                seal(connection, [(viewer.operator, entry_id)])
+                write_digests(connection, [(viewer.operator, entry_id)])
             (delivery_id,) = enter(connection, [(viewer.operator, entry_id, delivery)], time)
         return Posted(mail_id=entry_id, delivery_id=delivery_id)
 

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.entering import enter
+from gatewayd_sql.filing_digests import UNSAID, first_digests
 from gatewayd_sql.inherited import inherited, link_row, record_row
-from gatewayd_sql.sealing import UNSAID, sealed_as
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
 
@@ -67,7 +67,7 @@ def _insert(connection: Connection, filings: Sequence[tuple[int, Filing]], rows:
 def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float, *, unread: bool = True) -> None:
     """Insert filings that are not there yet, as (mail id, filing), with all that was said of them and their deliveries."""
     rows = _rows(connection, filings)
-    sealed = sealed_as(*rows)
+    digests = first_digests(*rows)
     new = [
         {
             "operator": each.operator,
@@ -76,7 +76,7 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
             "unread": unread,
             "queue": queue_of(each),
             "filed_at": time,
-            "seal": sealed.get((each.operator, mail_id), UNSAID),
+            "seal": digests.get((each.operator, mail_id), UNSAID),
         }
         for mail_id, each in filings
     ]
@@ -85,7 +85,7 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
 
 
 def say(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
-    """Insert links, rivals, faults and deliveries of filings that are there and locked. Whoever calls it seals them.
+    """Insert links, rivals, faults and deliveries of filings that are there and locked. Whoever calls it writes their digests.
 
     A link that is there, or was taken away, stays as it is.
     """

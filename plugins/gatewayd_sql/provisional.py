@@ -13,11 +13,11 @@ from gatewayd_sql.admission_tables import provisional as table
 from gatewayd_sql.database import Many
 from gatewayd_sql.desk import refiled
 from gatewayd_sql.dialect import clock, now, one_of
+from gatewayd_sql.filing_digests import hold, remember
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.outbox_tables import delivery
 from gatewayd_sql.refused import forget
 from gatewayd_sql.rows import value_of
-from gatewayd_sql.sealing import hold, remember
 from gatewayd_sql.tables import filing, mail
 from gatewayd_sql.times import clean, moment, seconds
 

@@ -1,7 +1,7 @@
 """Store for each mail whom it was filed for, and for each filing a digest of its rows, so that an audit notices what is missing.
 
-A mail knows for which operators and users it was filed. A filing has a seal: the digest of its links, rivals and faults as they
-were written last. Whoever writes these rows seals the filing anew, in the same transaction.
+A mail knows for which operators and users it was filed. A filing has the digest of its links, rivals and faults as they
+were written last, in the column ``seal``. Whoever writes these rows writes the digest anew, in the same transaction.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Table
 
-__all__ = ["UNSAID", "filed_for", "hold", "of_mails", "operators", "remember", "seal", "sealed_as", "seals"]
+__all__ = ["UNSAID", "digests", "filed_for", "first_digests", "hold", "of_mails", "operators", "remember", "write_digests"]
 
 _Row: TypeAlias = "Mapping[str, object]"
 
-#: What a seal is made of: all that these tables have but the key of the filing. Of links that are equal in it, the first counts.
+#: What a digest is made of: all that these tables have but the key of the filing. Of links that are equal in it, the first counts.
 _OF_FILING = ("operator", "mail_id")
 _SAID = {table: tuple(column.name for column in table.c if column.name not in _OF_FILING) for table in (link, rival, fault)}
 #: Of more operators all rows are gone through: to look for those of each takes longer.
 _MOST_OPERATORS = 100
 _LINK_KEY = tuple(column.name for column in link.primary_key)
-_SEAL = Many(
+_WRITE = Many(
     update(filing)
     .where(filing.c.operator == bindparam("of"), filing.c.mail_id == bindparam("which"))
     .values(seal=bindparam("digest"))
@@ -44,7 +44,7 @@ def _digest(rows: Iterable[tuple[object, ...]]) -> bytes:
     return hashlib.sha256(json.dumps(sorted(rows, key=repr)).encode()).digest()[:16]
 
 
-#: The seal of a filing of which nothing was said.
+#: The digest of a filing of which nothing was said.
 UNSAID = _digest(())
 
 
@@ -63,8 +63,8 @@ def of_mails(table: Table, mail_ids: Collection[int], known: Collection[str] | N
     return mails if known is None else and_(one_of(table.c.operator, known), mails)
 
 
-def seals(connection: Connection, mail_ids: Collection[int], known: Collection[str] | None) -> Mapping[tuple[str, int], bytes]:
-    """Return the seals that the filings of these mails would get now, as (operator, mail id); those of ``UNSAID`` are left out."""
+def digests(connection: Connection, mail_ids: Collection[int], known: Collection[str] | None) -> Mapping[tuple[str, int], bytes]:
+    """Return the digests that filings of these mails would get now, as (operator, mail id); those of ``UNSAID`` are left out."""
     rows: dict[tuple[str, int], list[tuple[object, ...]]] = defaultdict(list)
     for table, names in _SAID.items():
         query = select(table.c.operator, table.c.mail_id, *(table.c[name] for name in names))
@@ -73,8 +73,8 @@ def seals(connection: Connection, mail_ids: Collection[int], known: Collection[s
     return {key: _digest(of_filing) for key, of_filing in rows.items()}
 
 
-def sealed_as(links: Sequence[_Row], rivals: Sequence[_Row], faults: Sequence[_Row]) -> Mapping[tuple[object, object], bytes]:
-    """Return the seals of filings that get these rows and have none yet."""
+def first_digests(links: Sequence[_Row], rivals: Sequence[_Row], faults: Sequence[_Row]) -> Mapping[tuple[object, object], bytes]:
+    """Return the digests of filings that get these rows and have none yet."""
     first = {tuple(row[name] for name in _LINK_KEY): row for row in reversed(links)}
     rows: dict[tuple[object, object], list[tuple[object, ...]]] = defaultdict(list)
     for (table, names), new in zip(_SAID.items(), (first.values(), rivals, faults), strict=True):
@@ -83,10 +83,10 @@ def sealed_as(links: Sequence[_Row], rivals: Sequence[_Row], faults: Sequence[_R
     return {key: _digest(of_filing) for key, of_filing in rows.items()}
 
 
-def seal(connection: Connection, filings: Collection[tuple[str, int]]) -> None:
-    """Seal filings, as (operator, mail id), as they are now."""
-    found = seals(connection, {mail_id for _, mail_id in filings}, {operator for operator, _ in filings})
-    _SEAL.run(
+def write_digests(connection: Connection, filings: Collection[tuple[str, int]]) -> None:
+    """Write the digests of filings, as (operator, mail id), as they are now."""
+    found = digests(connection, {mail_id for _, mail_id in filings}, {operator for operator, _ in filings})
+    _WRITE.run(
         connection,
         [{"of": operator, "which": mail_id, "digest": found.get((operator, mail_id), UNSAID)} for operator, mail_id in filings],
     )
