@@ -84,18 +84,13 @@ def signed(account: ServiceAccount, secret: Secret, *, user: str, scope: str, no
 
 
 def _signature(account: ServiceAccount, secret: Secret, text: bytes) -> bytes:
-    try:
-        # Imported late: only service accounts need it.
-        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-    except ImportError:
-        raise AuthError(
-            "a service account of Google can't sign: the package cryptography is not installed",
-            advice="Install it where gatewayd is: pip install cryptography, or gatewayd with its extra: gatewayd[google].",
-        ) from None
+    # Imported late: only service accounts need it.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
     try:
         key = load_pem_private_key(account.private_key.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -53,10 +53,8 @@ class AppCertificate:
 def read_certificate(secret: Secret, now: datetime) -> AppCertificate:
     """Return the certificate of a PEM file, with its key; of several that fit the key, the one that ends last.
 
-    Raises AuthError, which shows nothing of what is in the file, where there is none that can be used ``now``, or where the package
-    that reads it is missing.
+    Raises AuthError, which shows nothing of what is in the file, where there is none that can be used ``now``.
     """
-    _need_library(secret)
     from cryptography.hazmat.primitives.hashes import SHA1, SHA256  # noqa: PLC0415  imported late: most apps have a secret
 
     text = secret.reveal()
@@ -103,16 +101,6 @@ def signed(certificate: AppCertificate, *, client: str, endpoint: str, now: floa
     text = f"{_part(head)}.{_part(claims)}"
     padding = PSS(MGF1(SHA256()), PSS.DIGEST_LENGTH)
     return f"{text}.{_base64(certificate.key.sign(text.encode('ascii'), padding, SHA256()))}"
-
-
-def _need_library(secret: Secret) -> None:
-    try:
-        import cryptography  # noqa: F401, PLC0415  as above
-    except ImportError:
-        raise AuthError(
-            f"the certificate of the secret {secret} can't be used: the package cryptography is not installed",
-            advice="Install it where gatewayd is: pip install cryptography, or gatewayd with its extra: gatewayd[office365].",
-        ) from None
 
 
 def _key(secret: Secret, text: str) -> RSAPrivateKey:

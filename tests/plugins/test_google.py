@@ -158,22 +158,6 @@ def test_a_key_file_that_is_none_is_told_without_its_content(site: GoogleSite, k
     assert site.forms == []
 
 
-def test_without_its_library_a_service_account_says_what_to_install(tmp_path: Path) -> None:
-    """A service account that can't sign is no fault of the config's; a refresh token needs no signature."""
-    (tmp_path / "sales.json").write_text(json.dumps(key_file()))
-    code = (
-        "import sys; sys.modules['cryptography'] = None\n"
-        "from gatewayd import AuthError, Secret\nfrom gatewayd_google.credential import Google\n"
-        "credential = Google(Google.Options(service_account=Secret('file', sys.argv[1])))\n"
-        "try:\n    credential.obtain('sales@example.com', '')\nexcept AuthError as error:\n    print(error.sentences)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "sales.json")], capture_output=True, text=True, check=True, timeout=300
-    )
-    assert "cryptography is not installed" in done.stdout
-    assert "gatewayd[google]" in done.stdout
-
-
 def test_nothing_is_imported_to_sign_before_it_is_needed() -> None:
     code = "import gatewayd_google, sys; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)

@@ -226,22 +226,6 @@ def test_a_certificate_says_itself_when_it_ends(graph: Graph, app: EntraApp, pai
     assert "key=" not in repr(read_certificate(written(tmp_path, *pair), NOW))
 
 
-def test_without_its_library_a_certificate_says_what_to_install(tmp_path: Path, pair: tuple[str, str]) -> None:
-    written(tmp_path, *pair)
-    code = (
-        "import sys; sys.modules['cryptography'] = None\n"
-        "from datetime import UTC, datetime\nfrom gatewayd import AuthError, Secret\n"
-        "import gatewayd_office365\nfrom gatewayd_office365.certificate import ends_at, read_certificate\n"
-        "secret = Secret('file', sys.argv[1])\nassert ends_at(secret) is None\n"
-        "try:\n    read_certificate(secret, datetime.now(UTC))\nexcept AuthError as error:\n    print(error.sentences)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "app.pem")], capture_output=True, text=True, check=True, timeout=300
-    )
-    assert "cryptography is not installed" in done.stdout
-    assert "gatewayd[office365]" in done.stdout
-
-
 def test_nothing_is_imported_to_sign_before_it_is_needed() -> None:
     code = "import gatewayd_office365, sys; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
