@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from gatewayd.api.token_source import TokenSource
 from gatewayd.config.faults import dotted
 from gatewayd.config.main import ACCEPTED
+from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.yaml_documents import read
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Setting", "settings"]
 
+#: What counts for an account that has none of its own.
+_BY_MAIN: Sequence[YamlPath] = (("time_zone",),)
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
@@ -40,6 +44,9 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
     file = f"accounts/{account.name}.yaml"
     copy = config.state / ACCEPTED / file if file in config.standing_in else None
     document = read(file, folder=config.folder, copy=copy)
+    by_main = read(MAIN, folder=config.folder, copy=config.state / ACCEPTED / MAIN if MAIN in config.standing_in else None)
+    lines = {place: by_main.where(place) for place in _BY_MAIN if place in by_main.values}
+    lines |= {place: document.where(place) for place in document.values}
     whose = ("user", f"{account.operators[0]}/{account.user}") if account.user else ("operators", account.operators)
     own: dict[str, object] = {
         "kind": account.kind,
@@ -47,17 +54,17 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
         whose[0]: whose[1],
         "connections": "unlimited" if account.connections is None else account.connections,
         "second": account.second,
+        "time_zone": account.at.zone if account.at else None,
     }
     found = [*_below((), own)]
     shared = {"credential": account.credential} if account.credential else {}
     found += [*_below((), _fields(account.options) | shared)]
-    for block, values in (("import", account.imports), ("send", account.sends)):
-        found += [*_below((block,), _fields(values))] if values else []
+    # Of these two, one counts.
+    imports = _fields(account.imports) | ({"every": None} if account.at else {}) if account.imports else {}
+    for block, values in (("import", imports), ("send", _fields(account.sends) if account.sends else {})):
+        found += _below((block,), values)
     found += [(("forward", "approved"), [f"{one.name} <{one.email}>" for one in account.approved])] if account.approved else []
-    return [
-        Setting(name=dotted(place), value=_shown(value), where=document.where(place) if place in document.values else "")
-        for place, value in found
-    ]
+    return [Setting(name=dotted(place), value=_shown(value), where=lines.get(place, "")) for place, value in found]
 
 
 def _fields(model: BaseModel) -> dict[str, object]:
@@ -89,4 +96,5 @@ def _shown(value: object) -> str:
         return f"{value / seconds:g}{unit}"
     if isinstance(value, TokenSource):
         return f"a credential of kind {value.kind}"
-    return str(value)
+    # A time of day has no seconds.
+    return str(value).removesuffix(":00") if isinstance(value, time) else str(value)

@@ -1,0 +1,54 @@
+"""The settings of an account: all of them, as they count, each with the line that sets it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import config
+from gatewayd.config.models.account import AccountFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCOUNT = "kind: imap\noperators: [acme]\nhost: localhost\nusername: irina\npassword: !file secret\n"
+
+
+def shown(folder: Path, more: str, main: str = "") -> dict[str, tuple[str, str]]:
+    """Return value and place of each setting of an account."""
+    for name in ("accounts", "operators"):
+        (folder / name).mkdir()
+    (folder / "operators" / "acme.yaml").write_text("title: Acme\n")
+    (folder / "gatewayd.yaml").write_text(f"state: {folder}/state\n{main}")
+    (folder / "accounts" / "main.yaml").write_text(ACCOUNT + more)
+    found = config.load(folder)
+    assert found.faults == ()
+    return {one.name: (one.value, one.where) for one in config.settings(found, found.accounts["main"])}
+
+
+def test_every_field_of_an_account_is_shown(tmp_path: Path) -> None:
+    found = {
+        name.partition(".")[0]
+        for name in shown(tmp_path, "import: {}\nforward: {approved: [{name: I, address: i@acme.example}]}\n")
+    }
+    fields = {field.alias or name for name, field in AccountFile.model_fields.items()}
+    # An account is general or personal, and this kind does not send.
+    assert fields - found == {"user", "send"}
+
+
+@pytest.mark.parametrize(
+    ("own", "main", "zone"),
+    [
+        ("time_zone: Europe/Berlin\n", "time_zone: Asia/Tokyo\n", ("Europe/Berlin", "accounts/main.yaml:6")),
+        ("", "time_zone: Asia/Tokyo\n", ("Asia/Tokyo", "gatewayd.yaml:2")),
+        ("", "", ("UTC", "")),
+    ],
+)
+def test_times_of_day_are_shown_with_their_zone_and_nothing_counts_beside_them(
+    tmp_path: Path, own: str, main: str, zone: tuple[str, str]
+) -> None:
+    found = shown(tmp_path, f"{own}import: {{at: ['06:00', '18:30']}}\n", main)
+    assert found["import.at"][0] == "06:00, 18:30"
+    assert found["import.every"] == ("", "")
+    assert found["time_zone"] == zone
