@@ -135,8 +135,10 @@ class EnteredPage:
                 taken[entry.same_as] = entry.listed.key
                 refused |= {entry.same_as} if same["state"] == "not admitted" else set()
                 size, backlog = same.pop("size"), same.pop("backlog")
-                if same.pop("described") and same["mail_id"] is None:
+                if described := same.pop("described"):
+                    # Also of what one operator has: others may not have decided, and it is settled only once they did.
                     offered[entry.same_as] = entry.listed.key
+                if described and same["mail_id"] is None:
                     row |= {"state": "offered", "anchor": same["anchor"], "backlog": backlog}
                 else:
                     # What has grown is not what was filed: nothing is done to it.

@@ -172,6 +172,23 @@ def test_P1_offers_dismissals_and_choices_outlive_a_renumbering(tmp_path: Path) 
         assert len(gateway.filings()) == 2
 
 
+def test_P3_what_one_operator_has_is_still_offered_to_others_after_a_renumbering_and_not_settled(shared: Gateway) -> None:
+    shared.transport.page_size = 2
+    choose(shared, ACME, "1:2")
+    shared.good()
+    shared.transport.renumber()
+    for _ in range(2):
+        shared.good()
+    assert shared.transport.keys() == ["2:1", "2:2", "2:3"], "globetrot has not decided"
+    assert keys(shared, GLOBETROT) == ["2:3", "2:2", "2:1"]
+    assert {one.key: one.decision for one in offers(shared, still=False)}["2:2"] == "filed"
+    choose(shared, GLOBETROT, "2:2")
+    for _ in range(2):
+        shared.good()
+    assert (len(shared.filings()), len(shared.filings("globetrot"))) == (1, 1)
+    assert shared.transport.keys() == ["2:1", "2:3"]
+
+
 def test_what_could_not_be_had_stays_offered_with_its_cause(shared: Gateway) -> None:
     shared.transport.fail("1:2", "it is garbled")
     choose(shared, ACME, "1:2")
