@@ -52,7 +52,8 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     write the file by hand, as docs/configuration.md says. Nothing that exists is changed.
     """
     if not sys.stdin.isatty():
-        raise click.UsageError("`account add` asks questions, and there is no terminal to answer them at")
+        hint = "run it in a terminal, or write the files by hand: docs/configuration.md says how"
+        raise click.UsageError(f"`account add` asks questions, and there is no terminal to answer them at: {hint}")
     # A config that can't be used is told before anything is asked.
     taken = account_files(app)
     if user:

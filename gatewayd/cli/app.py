@@ -246,7 +246,8 @@ class App:
             raise PermanentError(f"there is no operator {operator!r}", advice=f"Operators are: {', '.join(operators) or 'none'}.")
         for user in asker.users:
             if user not in operators[operator].users and not operators[operator].faulty:
-                raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"See operators/{operator}.yaml.")
+                have = ", ".join(operators[operator].users) or "none"
+                raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"Users are: {have}.")
         return [Viewer(operator=operator, users=tuple(asker.users))]
 
     def former(self) -> Mapping[tuple[str, str | None], int]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import click
-
 from gatewayd.api.health import Task
 from gatewayd.api.offers import OfferQuery
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
-from gatewayd.cli.params import Asker
 from gatewayd.cli.visiting import visit_one
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
@@ -23,23 +20,14 @@ if TYPE_CHECKING:
     from gatewayd.api.offers import OfferView
     from gatewayd.api.queries import Viewer
     from gatewayd.cli.app import App
+    from gatewayd.cli.params import Asker
     from gatewayd.config import AccountConfig
 
-__all__ = ["accounts_of", "asker_of", "download", "offers_of"]
+__all__ = ["accounts_of", "download", "offers_of"]
 
 #: How many offers are read at once.
 _PAGE = 1000
 _HERE = "here"
-
-
-def asker_of(operator: str | None, user: str | None) -> Asker:
-    """Return who asks: ``user`` is the user of an operator, as `acme/irina`, or with ``operator`` the user alone."""
-    if user and "/" in user:
-        named, _, user = user.partition("/")
-        if operator not in {None, named}:
-            raise click.UsageError(f"--operator {operator} and --user {named}/{user} are two operators")
-        operator = named
-    return Asker(operator, (user,) if user else ())
 
 
 def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountConfig]:

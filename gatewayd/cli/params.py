@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["ID", "Asker", "all_operators_option", "json_option", "limit_option", "operator_options"]
+__all__ = ["ID", "Asker", "all_operators_option", "asker_of", "json_option", "limit_option", "operator_options"]
 
 
 class _Id(click.IntRange):
@@ -41,6 +41,18 @@ class Asker:
     all_operators: bool = False
 
 
+def asker_of(operator: str | None, *users: str | None, all_operators: bool = False) -> Asker:
+    """Return who asks: each of ``users`` is named with its operator, as `acme/irina`, or with ``operator`` alone."""
+    names = []
+    for one in filter(None, users):
+        named, slash, user = one.rpartition("/")
+        if slash and operator not in {None, named}:
+            raise click.UsageError(f"--operator {operator} and --user {one} are two operators")
+        operator = named if slash else operator
+        names.append(user)
+    return Asker(operator, names, all_operators)
+
+
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that say who asks; the command gets them as ``asker``."""
 
@@ -48,9 +60,13 @@ def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_asker(
         *arguments: object, operator: str | None, users: Sequence[str], all_operators: bool = False, **options: object
     ) -> object:
-        return command(*arguments, asker=Asker(operator, users, all_operators), **options)
+        return command(*arguments, asker=asker_of(operator, *users, all_operators=all_operators), **options)
 
     flagged = click.option(
-        "--user", "users", multiple=True, metavar="USER", help="Include this user's personal mail; may be repeated."
+        "--user",
+        "users",
+        multiple=True,
+        metavar="USER",
+        help="Include this user's personal mail, as `operator/user` or `user`; may be repeated.",
     )(with_asker)
     return click.option("--operator", metavar="O", help="The operator; required if there are several.")(flagged)

@@ -12,8 +12,8 @@ import click
 from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
-from gatewayd.cli.choosing import accounts_of, asker_of, offers_of
-from gatewayd.cli.params import ID, json_option, limit_option
+from gatewayd.cli.choosing import accounts_of, offers_of
+from gatewayd.cli.params import ID, asker_of, json_option, limit_option
 from gatewayd.cli.visiting import visit_one
 from gatewayd.desk.offers import RemoteQuery, remote_mail
 from gatewayd.errors import PermanentError
@@ -82,7 +82,7 @@ def _remote(
         if as_json:
             _print_json(account, found[:limit], broken)
             continue
-        _print(account, found[:limit], broken, more=len(found) > limit)
+        _print(account, found[:limit], broken, which, more=len(found) > limit)
         if found and not (search or before):
             app.store.show(viewer, account.name, found[0].id)
     return 1 if failed else 0
@@ -99,7 +99,7 @@ def _why(broken: Answer) -> str:
     return broken.error or "; ".join(broken.problems)
 
 
-def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, *, more: bool) -> None:
+def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, which: str, *, more: bool) -> None:
     """Print an account's list, below what keeps its server from being asked."""
     if broken:
         output.say(f"(!) {account.name}: {_why(broken)}")
@@ -123,7 +123,8 @@ def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | 
     if more:
         output.more(before=found[-1].id)
     if not (rows or broken):
-        output.note(f"{account.name}: nothing is listed.")
+        what = "nothing new is listed; `--waiting` lists all that is still offered" if which == "new" else "nothing is listed"
+        output.note(f"{account.name}: {what}.")
 
 
 def _here(one: OfferView) -> str:

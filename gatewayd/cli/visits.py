@@ -12,8 +12,8 @@ from gatewayd.api.health import Task
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
-from gatewayd.cli.choosing import asker_of, download
-from gatewayd.cli.params import json_option
+from gatewayd.cli.choosing import download
+from gatewayd.cli.params import asker_of, json_option
 from gatewayd.cli.visiting import visit_one
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.importing.folder_sync import preview
@@ -121,6 +121,9 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
                 rows.append(answer_row(answer))
                 tell_answer(app, answer, queued)
     output.table(ANSWER, rows)
+    for account in chosen:
+        if account.imports and account.imports.take == "chosen" and not (as_json or task.keys):
+            output.note(f"{account.name} imports what people choose: `gatewayd remote {account.name}` lists its mail.")
     with standard_output_kept():
         failed = _correct(app, chosen) or failed
     return failed or _unknown(app, chosen, task.keys)

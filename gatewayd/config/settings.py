@@ -63,6 +63,7 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
     imports = _fields(account.imports) | ({"every": None} if account.at else {}) if account.imports else {}
     for block, values in (("import", imports), ("send", _fields(account.sends) if account.sends else {})):
         found += _below((block,), values)
+    found = [(place, value or "keep") if place == ("import", "after") else (place, value) for place, value in found]
     found += [(("forward", "approved"), [f"{one.name} <{one.email}>" for one in account.approved])] if account.approved else []
     return [Setting(name=dotted(place), value=_shown(value), where=lines.get(place, "")) for place, value in found]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ class FolderReader:
     def open(self, folder: str, *, writable: bool = False) -> OpenedFolder:
         """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
         self._opened = None
-        with self.client.step(f"folder {in_quotes(folder)} can't be opened", PermanentError):
+        with _advised(), self.client.step(f"folder {in_quotes(folder)} can't be opened", PermanentError):
             exists = number(self.mailbox.folder.set(folder, readonly=not writable)[1][-1])
             uidvalidity, uidnext = (number(self.client.response(name)[1][-1]) for name in ("UIDVALIDITY", "UIDNEXT"))
         if not uidvalidity or uidvalidity > MAX_UID:
@@ -206,3 +207,13 @@ def listed_as(opened: OpenedFolder, uid: int, fields: Mapping[str, bytes]) -> Li
     """Return a message as FETCH says that it is."""
     size, arrived = number(fields.get("RFC822.SIZE")), arrival(fields.get("INTERNALDATE"))
     return Listed(key(opened.uidvalidity, uid), size, arrived, spanning_id=gmail_id(fields.get("X-GM-MSGID")))
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    """Say what to do about a folder that the server does not open."""
+    try:
+        yield
+    except PermanentError as error:
+        error.advice = error.advice or "`gatewayd check --online` lists the server's folders: correct `folders`."
+        raise

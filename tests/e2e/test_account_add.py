@@ -123,6 +123,7 @@ def test_without_a_terminal_nothing_is_asked(house: House) -> None:
     done = house.run("account", "add", "main")
     assert done.code == 2
     assert "there is no terminal" in done.err
+    assert "write the files by hand" in done.err
 
 
 def test_accounts_are_listed_and_shown_with_the_line_of_each_setting(house: House) -> None:
@@ -141,7 +142,7 @@ def test_accounts_are_listed_and_shown_with_the_line_of_each_setting(house: Hous
     assert "irina at localhost:993" in house.good("account", "list").out
     shown = {row["name"]: (row["value"], row["where"]) for row in house.good("account", "show", "main", "--json").rows}
     assert shown["import.every"] == ("90s", "accounts/main.yaml:13")
-    assert shown["import.after"] == ("", "")
+    assert shown["import.after"] == ("keep", "")
     assert shown["password"] == (f"!file {house.folder}/secret", "accounts/main.yaml:8")
     assert "default" in house.good("account", "show", "main").out
 

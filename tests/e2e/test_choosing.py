@@ -72,6 +72,7 @@ def test_five_of_twenty_are_chosen_and_the_server_never_notices(site: tuple[Hous
     assert (len(rows), len([row for row in rows if row["mail"]])) == (21, 5), "all, five of them as here already"
     rows = house.good("remote", "main", "--user", "acme/irina", "--waiting", "--json").rows
     assert len(rows) == 16
+    assert "`gatewayd remote main` lists its mail" in house.good("import", "main").err
     rows = house.good("remote", "main", "--operator", "globetrot", "--json").rows
     assert len(rows) == 21, "one operator's download hides nothing from another"
 

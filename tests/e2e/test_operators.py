@@ -225,6 +225,7 @@ def test_personal_mail_is_seen_by_its_user_only(house: House, dovecot: Dovecot) 
     house.good("import")
     assert "personal" not in by_subject(house, "acme")
     mine = house.good("mail", "list", "--operator", "acme", "--user", "irina", "--json").rows
+    assert house.good("mail", "list", "--user", "acme/irina", "--json").rows == mine
     assert "personal" in {row["subject"] for row in mine}
     (personal,) = [row["id"] for row in mine if row["subject"] == "personal"]
     unseen = house.run("mail", "show", personal, "--operator", "acme")

@@ -127,8 +127,9 @@ def test_check_online_shows_folders_as_the_config_must_name_them(tmp_path: Path)
 def test_errors_show_folders_as_the_config_must_name_them(tmp_path: Path) -> None:
     script = Script({"EXAMINE": NOWHERE, "UID MOVE": b"TAG NO [TRYCREATE] no such mailbox\r\n"})
     with session(script, tmp_path) as opened:
-        with pytest.raises(PermanentError, match=r"folder 'a\\b' can't be opened"):
+        with pytest.raises(PermanentError, match=r"folder 'a\\b' can't be opened") as unopened:
             list(opened.listing("a\\b", None))
+        assert "correct `folders`" in unopened.value.advice
         with pytest.raises(PermanentError, match=r"can't move to 'a\\b'$") as caught:
             opened.settle("INBOX", ["7:1"], Action(do="move", folder="a\\b"))
     assert caught.value.advice == "Make the folder 'a\\b' on the server, or correct `after`."
