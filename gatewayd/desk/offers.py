@@ -50,15 +50,24 @@ def remote_mail(store: Store, viewer: Viewer, account: str, query: RemoteQuery) 
     if query.which == "waiting":
         return offers
     ids = {one.id for one in offers}
-    here = (one for one in _filed(store, viewer, account, query) if one.id > after and one.id not in ids)
+    here = (one for one in _filed(store, viewer, account, query, after) if one.id not in ids)
     return sorted((*offers, *here), key=lambda one: -one.id)[: query.limit]
 
 
-def _filed(store: Store, viewer: Viewer, account: str, query: RemoteQuery) -> Iterator[OfferView]:
-    asked = Query(account=account, text=query.text, before=query.before, limit=query.limit)
-    for one in store.filings(viewer, asked):
-        if one.direction == "in" and (query.since is None or one.received_at >= query.since):
-            yield _shown(one)
+def _filed(store: Store, viewer: Viewer, account: str, query: RemoteQuery, after: int) -> Iterator[OfferView]:
+    """Yield the newest ``limit`` that were filed, and are above ``after``."""
+    before, left = query.before, query.limit
+    while page := store.filings(viewer, Query(account=account, text=query.text, before=before, limit=query.limit)):
+        before = page[-1].id
+        fits = [one for one in page if one.id > after and one.direction == "in" and _is_since(one, query.since)][:left]
+        yield from map(_shown, fits)
+        left -= len(fits)
+        if not left or before <= after:
+            return
+
+
+def _is_since(one: FilingView, since: datetime | None) -> bool:
+    return since is None or one.received_at >= since
 
 
 def _shown(one: FilingView) -> OfferView:
