@@ -54,6 +54,10 @@ class Offering:
         account = self._lease.account
         while page := self._store.undescribed(account, folder, limit=_PAGE):
             found = self._context.sessions.call(_summaries, folder, [key for _, key in page])
+            if left := len(page) - len(found):
+                self._context.reporter.note(
+                    f"{folder}: the server has no headers of {left} of {len(page)} messages that are offered"
+                )
             # What can't be had is shown without a word: it is asked for no second time.
             said = {entry_id: found.get(key) or Summary(key=key) for entry_id, key in page}
             decisions = self._decisions({entry_id: one.senders for entry_id, one in said.items()}, self._context.specs)

@@ -144,6 +144,40 @@ def decided(gateway: Gateway) -> dict[str, str]:
     return {one.subject: one.decision for one in offers(gateway, still=False)}
 
 
+def test_what_the_server_has_no_headers_of_is_told(tmp_path: Path) -> None:
+    transport = filled(2)
+    transport.on("headers", lambda: transport.vanish("1:1"))
+    with Gateway(tmp_path, transport, imports=CHOSEN) as gateway:
+        assert "INBOX: the server has no headers of 1 of 2 messages that are offered" in gateway.good().notes
+
+
+def test_an_account_that_takes_all_from_now_on_keeps_what_is_offered_and_takes_it_from_the_beginning_only(shared: Gateway) -> None:
+    choose(shared, ACME, "1:1")
+    dismiss(shared, ACME, "1:2")
+    dismiss(shared, GLOBETROT, "1:2")
+    shared.imports = ImportConfig(take="all", after=Action(do="delete"))
+    shared.transport.deliver(make_raw(7))
+    shared.good()
+    assert [one.key for one in shared.filings("globetrot")] == ["1:4"], "what was chosen is filed for the chooser alone"
+    assert shared.transport.keys() == ["1:1", "1:2", "1:3"], "what globetrot may still choose is not settled"
+    assert (keys(shared), keys(shared, GLOBETROT)) == (["1:3"], ["1:3", "1:1"])
+    shared.good(from_beginning=True)
+    assert shared.states() == {"1:1": "filed", "1:2": "dismissed", "1:3": "filed", "1:4": "filed"}
+    assert [sorted(one.key for one in shared.filings(name)) for name in ("acme", "globetrot")] == [
+        ["1:1", "1:3", "1:4"],
+        ["1:3", "1:4"],
+    ]
+
+
+def test_P6_an_operator_that_is_added_is_offered_what_comes_from_then_on(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(2), imports=CHOSEN) as gateway:
+        gateway.good()
+        gateway.specs = [*gateway.specs, spec("globetrot")]
+        gateway.transport.deliver(make_raw(7))
+        gateway.good()
+        assert (keys(gateway), keys(gateway, GLOBETROT)) == (["1:3", "1:2", "1:1"], ["1:3"])
+
+
 def test_P1_offers_dismissals_and_choices_outlive_a_renumbering(tmp_path: Path) -> None:
     transport = FakeTransport(account="main")
     for number in (1, 2, 3, 4):
