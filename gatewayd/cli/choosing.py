@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Answer
     from gatewayd.api.offers import OfferView
     from gatewayd.api.queries import Viewer
+    from gatewayd.api.store import Store
     from gatewayd.cli.app import App
     from gatewayd.cli.params import Asker
     from gatewayd.config import AccountConfig
@@ -49,14 +50,24 @@ def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountC
 
 
 def download(
-    app: App, asker: Asker, accounts: Sequence[str], keys: Sequence[str], *, offered: bool, forward: bool, as_json: bool
+    app: App,
+    asker: Asker,
+    accounts: Sequence[str],
+    keys: Sequence[str],
+    *,
+    folder: str | None,
+    offered: bool,
+    forward: bool,
+    as_json: bool,
 ) -> bool:
     """Have chosen keys filed for the viewer's operator, or with ``offered`` all that is offered; return whether anything failed."""
     viewer = app.viewer(asker)
     failed, missing = False, set(keys)
+    # Nothing is chosen of any account before it is clear what all keys name.
+    mine = accounts_of(app, viewer, accounts)
+    found = [(one, offers_of(app.store, viewer, one.name, keys, folder=folder, offered=offered)) for one in mine]
     with progress_bar() as show:
-        for account in accounts_of(app, viewer, accounts):
-            wanted = offers_of(app, viewer, account, keys, offered=offered)
+        for account, wanted in found:
             missing -= set(wanted.values())
             if not wanted:
                 continue
@@ -73,14 +84,28 @@ def download(
     return failed or bool(missing)
 
 
-def offers_of(app: App, viewer: Viewer, account: AccountConfig, keys: Sequence[str], *, offered: bool) -> dict[int, str]:
-    """Return the offers of these keys, or all that the viewer's operator has not decided about: key by id, newest first."""
+def offers_of(
+    store: Store, viewer: Viewer, account: str, keys: Sequence[str], *, folder: str | None = None, offered: bool = False
+) -> dict[int, str]:
+    """Return the offers of these keys, or all that the viewer's operator has not decided about: key by id, newest first.
+
+    ``folder``: only of this one. Without it raises PermanentError for a key that several folders have: some servers number the
+    messages of each folder alike, and nobody chose them all.
+    """
     found: dict[int, str] = {}
+    folders: dict[str, set[str]] = {}
     before = None
-    query = partial(OfferQuery, account=account.name, keys=tuple(keys) or None, open=offered, limit=_PAGE)
-    while page := app.store.offers(viewer, query(before=before)):
-        found |= {one.id: one.key for one in page}
+    query = partial(OfferQuery, account=account, keys=tuple(keys) or None, open=offered, limit=_PAGE)
+    while page := store.offers(viewer, query(before=before)):
         before = page[-1].id
+        for one in page:
+            if folder in {None, one.folder}:
+                found[one.id] = one.key
+                folders.setdefault(one.key, set()).add(one.folder)
+    several = next((key for key in keys if len(folders.get(key, ())) > 1), None)
+    if several is not None:
+        where = ", ".join(sorted(folders[several]))
+        raise PermanentError(f"several folders have a message {several}: {where}", advice="Say which by `--folder`.")
     return found
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-_COLUMNS = ("account", "#id", "key", "received", "from", "subject", "#size", "files", "here")
+_COLUMNS = ("account", "#id", "folder", "key", "received", "from", "subject", "#size", "files", "here")
 _FILES = {True: "yes", False: "", None: "?"}
 
 
@@ -83,7 +83,7 @@ def _remote(
             _print_json(account, found[:limit], broken)
             continue
         _print(account, found[:limit], broken, which, more=len(found) > limit)
-        if found and not (search or before):
+        if found and not (search or since or before):
             app.store.show(viewer, account.name, found[0].id)
     return 1 if failed else 0
 
@@ -109,6 +109,7 @@ def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | 
         (
             one.account,
             str(one.id),
+            one.folder,
             one.key,
             output.minute(one.arrival or one.sent_at),
             one.sender_name or one.sender,
@@ -155,15 +156,18 @@ def _print_json(account: AccountConfig, found: Sequence[OfferView], broken: Answ
 @click.command("dismiss")
 @click.argument("account")
 @click.option("--key", "keys", multiple=True, required=True, metavar="K", help="The key, as `remote` shows it; may be repeated.")
+@click.option("--folder", metavar="F", help="The folder of the keys, where several folders have them.")
 @click.option("--operator", metavar="O", help="The operator that does not want it; required if there are several.")
 @click.option("--user", metavar="O/U", help="The user who dismisses it, as `operator/user`.")
 @click.option("--undo", is_flag=True, help="Offer again what was dismissed.")
 @click.pass_obj
-def _dismiss(app: App, *, account: str, keys: Sequence[str], operator: str | None, user: str | None, undo: bool) -> int:
+def _dismiss(
+    app: App, *, account: str, keys: Sequence[str], folder: str | None, operator: str | None, user: str | None, undo: bool
+) -> int:
     """Hide mail that is offered from everybody of the operator. It stays on the server, and offered to other operators."""
     viewer = app.viewer(asker_of(operator, user))
     (chosen,) = accounts_of(app, viewer, [account])
-    found = offers_of(app, viewer, chosen, keys, offered=False)
+    found = offers_of(app.store, viewer, chosen.name, keys, folder=folder)
     changed = app.store.dismiss(viewer, account, list(found), who=app.who, undo=undo)
     if missing := sorted(set(keys) - set(found.values())):
         raise PermanentError(f"not offered to {viewer.operator}: {', '.join(missing)}", advice="See `gatewayd remote`.")

@@ -44,6 +44,7 @@ __all__ = ["COMMANDS", "visit_all"]
 @click.option(
     "--key", "keys", multiple=True, metavar="K", help="Take only this key: offered, waiting, or admitted by now; may be repeated."
 )
+@click.option("--folder", metavar="F", help="With --key or --offered: only mail of this folder.")
 @click.option("--dry-run", is_flag=True, help="Show which keys are new; nothing is written, here or on the server.")
 @json_option
 @click.pass_obj
@@ -62,22 +63,21 @@ def _import(
     If a daemon holds an account, the daemon is asked to visit it.
     Without ACCOUNT, it exits with 78 after all visits if config files are faulty.
     """
-    operator, user, keys, offered, forward = (asked[name] for name in ("operator", "user", "keys", "offered", "forward"))
+    operator, user, keys, folder = (asked[name] for name in ("operator", "user", "keys", "folder"))
+    offered, forward = asked["offered"], asked["forward"]
     if (operator and not (from_beginning or keys or offered)) or (user and not (keys or offered)):
         raise click.UsageError("--operator goes with --from-beginning, --key or --offered, and --user with the last two")
-    if forward and not (from_beginning or keys or offered):
-        raise click.UsageError("--forward goes with --from-beginning, --key or --offered")
-    if dry_run and (from_beginning or keys or offered):
-        raise click.UsageError("--dry-run goes with none of --from-beginning, --key, --offered and --operator")
+    _check_flags(from_beginning=from_beginning, chosen=bool(keys or offered), forward=forward, dry_run=dry_run)
     if offered and (from_beginning or keys):
         raise click.UsageError("--offered goes with neither --from-beginning nor --key")
     chosen = _chosen(app, accounts)
     if offered or (not from_beginning and _is_choice(chosen, operator or user, keys)):
         if keys and not accounts:
             raise click.UsageError("--key with --operator or --user goes with ACCOUNT: keys of several accounts may be the same")
-        return (
-            1 if download(app, asker_of(operator, user), accounts, keys, offered=offered, forward=forward, as_json=as_json) else 0
-        )
+        asker = asker_of(operator, user)
+        return int(download(app, asker, accounts, keys, folder=folder, offered=offered, forward=forward, as_json=as_json))
+    if folder is not None:
+        raise click.UsageError("--folder goes with --key or --offered, where people choose")
     if dry_run:
         failed = _dry_run(app, chosen, as_json=as_json)
     else:
@@ -86,6 +86,13 @@ def _import(
     if app.config.faults and not accounts:
         return 78
     return 1 if failed else 0
+
+
+def _check_flags(*, from_beginning: bool, chosen: bool, forward: bool, dry_run: bool) -> None:
+    if forward and not (from_beginning or chosen):
+        raise click.UsageError("--forward goes with --from-beginning, --key or --offered")
+    if dry_run and (from_beginning or chosen):
+        raise click.UsageError("--dry-run goes with none of --from-beginning, --key, --offered and --operator")
 
 
 def _is_choice(accounts: Iterable[AccountConfig], who: str | None, keys: Sequence[str]) -> bool:
