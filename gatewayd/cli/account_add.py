@@ -37,6 +37,7 @@ _PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("pop3", "tls"): 995,
 _LONGEST_LINE = 4095
 #: What is no part of a password: control characters, bytes of another charset, and a byte order mark in front.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\ufeff")
+_LAST_PORT = 65535
 _ADDRESS = re.compile(r"[^@\s]+@([^@\s.]+(?:\.[^@\s.]+)*)")
 
 
@@ -63,6 +64,8 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     name = _new_name(app, taken, name, address)
     serves = () if user else _operators(app)
     guessed, hint = guesses(domain)
+    if hint and not guessed:
+        raise PermanentError(f"{domain} is not for `account add`: {hint}")
     if hint:
         output.note(hint)
     draft = config.AccountDraft(
@@ -169,11 +172,17 @@ def _with_server(app: App, draft: config.AccountDraft, domain: str, guessed: Seq
         security: _Security = said.security if said else known.security if known else "tls"
         security = click.prompt("Security", default=security, type=click.Choice(["tls", "starttls"]), err=True)
         port = said.port if said and said.security == security else known.port if known and known.security == security else None
-        port = click.prompt("Port", default=port or _PORTS[kind, security], type=click.IntRange(1, 65535), err=True)
+        port = click.prompt("Port", default=port or _PORTS[kind, security], value_proc=_port, err=True)
         found = replace(draft, kind=kind, host=host, security=security, port=port if port != _PORTS[kind, security] else None)
         outside = f"{host} is not of {domain}. Send the password of {draft.username} there?"
         if is_of_domain(host, domain) or click.confirm(outside, err=True):
             return found
+
+
+def _port(text: str | int) -> int:
+    if not str(text).isdecimal() or not 1 <= int(text) <= _LAST_PORT:
+        raise click.BadParameter(f"expected a number from 1 to {_LAST_PORT}")
+    return int(text)
 
 
 def _goes_on() -> bool:

@@ -24,7 +24,8 @@ class MailServer:
 
 
 _APP = "It wants an app password in place of yours."
-#: Providers: their domains, the hosts for IMAP and POP3 (empty if it has none), both with TLS at the standard ports, and a hint.
+#: Providers: their domains, the hosts for IMAP and POP3 (empty if it has none, or takes no passwords), both with TLS at the
+#: standard ports, and a hint.
 #: Source: each provider's own help pages.
 _PROVIDERS: Sequence[tuple[str, str, str, str]] = (
     ("gmail.com googlemail.com", "imap.gmail.com", "pop.gmail.com", f"{_APP} Or see docs/google.md."),
@@ -42,9 +43,9 @@ _PROVIDERS: Sequence[tuple[str, str, str, str]] = (
     ("mailbox.org", "imap.mailbox.org", "pop3.mailbox.org", ""),
     (
         "outlook.com outlook.de hotmail.com hotmail.de hotmail.co.uk hotmail.fr live.com msn.com",
-        "outlook.office365.com",
-        "outlook.office365.com",
-        "Microsoft takes no passwords any more: see docs/modern-authentication.md.",
+        "",
+        "",
+        "Microsoft takes no passwords any more. Write the account's file by hand, as docs/modern-authentication.md says.",
     ),
 )
 _PORTS = {"imap": 993, "pop3": 995}

@@ -57,7 +57,9 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
         "time_zone": account.at.zone if account.at else None,
     }
     found = [*_below((), own)]
-    shared = {"credential": account.credential} if account.credential else {}
+    shared = _shared(account)
+    there = {key: ("credentials", account.credential, key) for key in shared if (key,) not in lines}
+    lines |= {(key,): by_main.where(place) for key, place in there.items() if place in by_main.values}
     found += [*_below((), _fields(account.options) | shared)]
     # Of these two, one counts.
     imports = _fields(account.imports) | ({"every": None} if account.at else {}) if account.imports else {}
@@ -66,6 +68,15 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
     found = [(place, value or "keep") if place == ("import", "after") else (place, value) for place, value in found]
     found += [(("forward", "approved"), [f"{one.name} <{one.email}>" for one in account.approved])] if account.approved else []
     return [Setting(name=dotted(place), value=_shown(value), where=lines.get(place, "")) for place, value in found]
+
+
+def _shared(account: AccountConfig) -> dict[str, object]:
+    """Return the credential that an account shares with others by its name, with what the account's own fields would say else."""
+    source = getattr(account.options, "credential", None)
+    if not account.credential or not isinstance(source, TokenSource):
+        return {}
+    own = type(account.options).model_fields
+    return {key: value for key, value in _fields(source.options).items() if key in own} | {"credential": account.credential}
 
 
 def _fields(model: BaseModel) -> dict[str, object]:

@@ -119,6 +119,17 @@ def test_a_secret_that_is_there_is_nobody_elses_and_a_user_must_be_there(house: 
         assert terminal.ended() == 1
 
 
+def test_a_provider_that_takes_no_passwords_and_a_port_that_is_none_are_told(house: House) -> None:
+    with Terminal(house, "account", "add", "one") as terminal:
+        answer(terminal, ("Mail address", "irina@outlook.com"))
+        terminal.wait_for("Microsoft takes no passwords any more")
+        assert terminal.ended() == 1
+    with Terminal(house, "account", "add", "one") as terminal:
+        answer(terminal, ("Mail address", ADDRESS), ("Kind", "imap"), ("Host", "localhost"), ("Security", "tls"), ("Port", "y"))
+        answer(terminal, ("expected a number from 1 to 65535", "0"), ("expected a number", ""))
+        terminal.wait_for("User name")
+
+
 def test_without_a_terminal_nothing_is_asked(house: House) -> None:
     done = house.run("account", "add", "main")
     assert done.code == 2

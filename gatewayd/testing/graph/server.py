@@ -114,7 +114,9 @@ class Graph:
         return tenant
 
     def add_app(self, *, secret: str = "", certificate: str = "", tenant: EntraTenant | None = None) -> EntraApp:
-        """Register an app with a secret or a certificate (PEM)."""
+        """Register an app with a secret or a certificate (PEM). Raises TypeError for a certificate that is no text."""
+        if not isinstance(certificate, str):
+            raise TypeError("expected the certificate as a PEM text")
         tenant = tenant or self.tenant
         app = EntraApp(tenant=tenant.id, secret=secret, certificate=certificate)
         tenant.apps[app.client] = app

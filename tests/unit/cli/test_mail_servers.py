@@ -54,6 +54,9 @@ def test_large_providers_are_known() -> None:
     assert "app password" in hint
     (only,), _ = guesses("icloud.com")
     assert only.kind == "imap"
+    servers, hint = guesses("outlook.com")
+    assert servers == []
+    assert "no passwords" in hint
 
 
 def test_others_are_asked_for_in_the_dns_and_the_preferred_one_comes_first() -> None:

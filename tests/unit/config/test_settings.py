@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 ACCOUNT = "kind: imap\noperators: [acme]\nhost: localhost\nusername: irina\npassword: !file secret\n"
 
 
-def shown(folder: Path, more: str, main: str = "") -> dict[str, tuple[str, str]]:
+def shown(folder: Path, more: str, main: str = "", account: str = ACCOUNT) -> dict[str, tuple[str, str]]:
     """Return value and place of each setting of an account."""
     for name in ("accounts", "operators"):
         (folder / name).mkdir()
     (folder / "operators" / "acme.yaml").write_text("title: Acme\n")
     (folder / "gatewayd.yaml").write_text(f"state: {folder}/state\n{main}")
-    (folder / "accounts" / "main.yaml").write_text(ACCOUNT + more)
+    (folder / "accounts" / "main.yaml").write_text(account + more)
     found = config.load(folder)
     assert found.faults == ()
     return {one.name: (one.value, one.where) for one in config.settings(found, found.accounts["main"])}
@@ -52,3 +52,13 @@ def test_times_of_day_are_shown_with_their_zone_and_nothing_counts_beside_them(
     assert found["import.at"][0] == "06:00, 18:30"
     assert found["import.every"] == ("", "")
     assert found["time_zone"] == zone
+
+
+def test_what_a_shared_credential_says_is_shown_with_its_line(tmp_path: Path) -> None:
+    app = "credentials:\n  app:\n    kind: office365\n    tenant: acme.example\n    client: 11111111-2222-3333-4444-555555555555\n    secret: !file secret\n"
+    account = "kind: office365\noperators: [acme]\ncredential: app\nmailbox: sales@acme.example\nimport: {}\n"
+    found = shown(tmp_path, "", app, account)
+    assert found["credential"] == ("app", "accounts/main.yaml:3")
+    assert found["client"] == ("11111111-2222-3333-4444-555555555555", "gatewayd.yaml:6")
+    assert found["secret"][1] == "gatewayd.yaml:7"
+    assert found["authority"] == ("https://login.microsoftonline.com", "")
