@@ -43,6 +43,7 @@ class Offering:
         self._store = context.store
         self._lease = context.lease
         self._matching = context.tools.matching
+        self._withdrawn = False
 
     def describe(self, folder: str) -> None:
         """Read the headers of what is offered in a folder and has no summary yet, page by page, where people may look at it.
@@ -66,9 +67,15 @@ class Offering:
             self._store.describe(self._lease, offers)
             self._context.go_on()
 
+    def withdraw(self) -> None:
+        """End, before anything is fetched, what was offered to and chosen by operators and users whose account it is no more."""
+        if not self._withdrawn:
+            served = {spec.operator.name for spec in self._context.specs}
+            self._store.withdraw_offers(self._lease, served, user=self._context.account.user)
+            self._withdrawn = True
+
     def judge(self, readmission: Readmission) -> None:
         """Offer what an operator refused or could not decide, and admits now, as for mail: what it was shown once stays."""
-        self._store.withdraw_offers(self._lease, {spec.operator.name for spec in self._context.specs})
         for spec in self._context.specs:
             if readmission.is_sound(spec.operator.name):
                 self._judge_all(spec, None, readmission)
@@ -78,8 +85,8 @@ class Offering:
     def _judge_all(self, spec: OperatorSpec, wanted: Rejudged | None, readmission: Readmission) -> None:
         """Judge what an operator refused, as far as it is ``wanted``; None: what it could not decide."""
         after, name = 0, spec.operator.name
-        read = partial(self._store.senders_of_offers, self._lease.account, name, undecided=wanted is None, limit=_PAGE)
-        while page := read(after=after):
+        read = partial(self._store.senders_of_offers, self._lease.account, name, user=self._context.account.user)
+        while page := read(undecided=wanted is None, after=after, limit=_PAGE):
             after = page[-1][0]
             again = {one: who for one, who in page if not wanted or wanted.every or not wanted.senders.isdisjoint(who)}
             if not self._judge(spec, again):
@@ -101,7 +108,7 @@ class Offering:
         served = {spec.operator.name for spec in self._context.specs}
         chosen = self._store.chosen(self._lease.account, folder)
         mine = {one: tuple(each for each in by if each in served) for one, by in chosen.items()}
-        # What only an operator chose that the account serves no more is nobody's: `judge` lets it be offered again.
+        # What only an operator chose that the account serves no more is nobody's: `withdraw` lets it be offered again.
         left = [one for one in waiting if mine.get(one.entry_id) != ()]
         return [replace(one, chosen=mine[one.entry_id]) if one.entry_id in mine else one for one in left]
 

@@ -155,6 +155,7 @@ class _Visit:
                 self._offering.describe(folder)
                 if rests or self._task.look:
                     continue
+                self._offering.withdraw()
                 self._readmission.judge(folder)
                 self._fetch_waiting(folder)
         # What a look found waits for the next visit.

@@ -88,6 +88,11 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     return and_(offered_to.c.operator == viewer.operator, own)
 
 
+def _of_another(user: str | None) -> ColumnElement[bool]:
+    """Whether an offer came to the personal account of another user."""
+    return and_(offered_to.c.owner.is_not(None), offered_to.c.owner != (user or ""))
+
+
 class Offers(OfferVerbs):
     """See ``OfferVerbs``."""
 
@@ -179,14 +184,14 @@ class Offers(OfferVerbs):
             connection.execute(update(offered_to).where(*mine, one_of(offered_to.c.entry_id, entry_ids)).values(**values))
 
     def senders_of_offers(
-        self, account: str, operator: str, *, undecided: bool, after: int, limit: int
+        self, account: str, operator: str, *, user: str | None, undecided: bool, after: int, limit: int
     ) -> Sequence[tuple[int, Sequence[str]]]:
         """Return who sent what no person decided about."""
         query = (
             select(offered_to.c.entry_id, offer.c.senders)
             .join_from(offered_to, offer, offer.c.entry_id == offered_to.c.entry_id)
             .where(offered_to.c.account == account, offered_to.c.operator == operator, offered_to.c.entry_id > after)
-            .where(UNADMITTED, offered_to.c.decision == (UNDECIDED if undecided else REFUSED))
+            .where(UNADMITTED, offered_to.c.decision == (UNDECIDED if undecided else REFUSED), ~_of_another(user))
             .order_by(offered_to.c.entry_id)
             .limit(limit)
         )
@@ -203,14 +208,15 @@ class Offers(OfferVerbs):
             _JUDGE.run(connection, rows)
             resettle(connection, list(decisions))
 
-    def withdraw_offers(self, lease: Lease, served: Collection[str]) -> None:
-        """Commit that other operators than these are offered nothing any more."""
+    def withdraw_offers(self, lease: Lease, served: Collection[str], *, user: str | None) -> None:
+        """Commit that other operators than these, and other users, are offered nothing any more."""
         mine = offered_to.c.account == lease.account
         with self._db.reading() as connection:
             gone = set(connection.scalars(each(offered_to.c.operator, mine))) - set(served)
-        if not gone:
-            return
-        open_ = (mine, offered_to.c.operator.in_(gone), offered_to.c.decision.in_(("offered", "undecided", "chosen")))
+            others = or_(offered_to.c.operator.in_(gone), _of_another(user))
+            open_ = (mine, others, offered_to.c.decision.in_(("offered", "undecided", "chosen")))
+            if connection.scalar(select(offered_to.c.entry_id).where(*open_).limit(1)) is None:
+                return
         with self._db.writing() as connection:
             fence(connection, lease)
             ids = list(connection.scalars(select(offered_to.c.entry_id).where(*open_)))

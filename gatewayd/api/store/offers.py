@@ -64,11 +64,12 @@ class OfferVerbs(ABC):
 
     @abstractmethod
     def senders_of_offers(
-        self, account: str, operator: str, *, undecided: bool, after: int, limit: int
+        self, account: str, operator: str, *, user: str | None, undecided: bool, after: int, limit: int
     ) -> Sequence[tuple[int, Sequence[str]]]:
         """Return entry id and From addresses of what the operator's admission refused, ids above ``after``, by id.
 
-        ``undecided``: in place of these, what it could not decide.
+        ``user``: whose account it is now; what came to the account of another user is left out. ``undecided``: in place of these,
+        what it could not decide.
         """
 
     @abstractmethod
@@ -76,8 +77,11 @@ class OfferVerbs(ABC):
         """Commit what the operator's admission says now of what it refused or could not decide; all else stays."""
 
     @abstractmethod
-    def withdraw_offers(self, lease: Lease, served: Collection[str]) -> None:
-        """Commit that the account offers nothing any more to other operators than these: their decisions are not waited for."""
+    def withdraw_offers(self, lease: Lease, served: Collection[str], *, user: str | None) -> None:
+        """Commit that the account offers nothing any more to other operators than these: their decisions are not waited for.
+
+        ``user``: whose account it is now. What came to the account of another user is offered to nobody any more, and not filed.
+        """
 
     @abstractmethod
     def seen(self, viewer: Viewer, account: str) -> Seen:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -144,9 +145,11 @@ class OfferContract:
         assert store.choose(ACME, "shared", ids, who="anna") == 0
         assert store.with_refused(["shared", "other"]) == {"shared"}
         assert not store.at_rest("shared")
-        assert store.senders_of_offers("shared", "acme", undecided=False, after=0, limit=9) == [(ids[0], ("anna@example.com",))]
-        assert store.senders_of_offers("shared", "acme", undecided=True, after=0, limit=9) == []
-        assert store.senders_of_offers("shared", "globetrot", undecided=True, after=ids[0], limit=9) == []
+        assert store.senders_of_offers("shared", "acme", user=None, undecided=False, after=0, limit=9) == [
+            (ids[0], ("anna@example.com",))
+        ]
+        assert store.senders_of_offers("shared", "acme", user=None, undecided=True, after=0, limit=9) == []
+        assert store.senders_of_offers("shared", "globetrot", user=None, undecided=True, after=ids[0], limit=9) == []
         store.judge_offers(shared.lease, "acme", {ids[0]: "offered"})
         store.judge_offers(shared.lease, "globetrot", {ids[0]: "refused"})
         assert [one.decision for one in _list(store)] == ["offered"]
@@ -161,9 +164,9 @@ class OfferContract:
         store.choose(ACME, "shared", [first], who="anna")
         shared.commit(shared.outcome("1", make_raw(), owed=Action(do="seen")))
         store.choose(GLOBETROT, "shared", [first, second], who="otto")
-        store.withdraw_offers(shared.lease, {"acme", "globetrot"})
+        store.withdraw_offers(shared.lease, {"acme", "globetrot"}, user=None)
         assert (shared.states()["2"], store.owed("shared", limit=9)) == ("waiting", [])
-        store.withdraw_offers(shared.lease, {"acme"})
+        store.withdraw_offers(shared.lease, {"acme"}, user=None)
         assert (shared.states()["2"], _list(store, GLOBETROT)) == ("offered", [])
         assert [one.entry_id for one in store.owed("shared", limit=9)] == [first]
         assert {one.key: one.decision for one in _list(store)} == {"1": "filed", "2": "offered"}
@@ -174,6 +177,12 @@ class OfferContract:
         ids = [_id(store, "1", IRINA)]
         assert store.choose(ACME, "shared", ids, who="bob") == store.dismiss(ACME, "shared", ids, who="bob") == 0
         assert store.choose(IRINA, "shared", ids, who="irina") == 1
+        store.withdraw_offers(shared.lease, {"acme"}, user="irina")
+        assert store.chosen("shared", "INBOX") == {ids[0]: ["acme"]}
+        store.withdraw_offers(shared.lease, {"acme"}, user=None)
+        assert (store.chosen("shared", "INBOX"), _list(store, IRINA), shared.states()["1"]) == ({}, [], "offered")
+        refused = partial(store.senders_of_offers, "shared", "acme", undecided=False, after=0, limit=9)
+        assert [len(refused(user=user)) for user in (None, "tom", "irina")] == [0, 0, 1]
 
     def test_what_could_not_be_had_is_offered_again_with_its_cause(self, store: Store, shared: Custodian) -> None:
         _offer(shared, "1", "2")

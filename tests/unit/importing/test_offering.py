@@ -284,6 +284,24 @@ def test_P6_a_personal_accounts_offers_are_its_users(tmp_path: Path) -> None:
         assert (len(gateway.filings()), len(gateway.filings("acme", "irina"))) == (0, 1)
 
 
+@pytest.mark.parametrize("now", [None, "tom"])
+def test_P6_what_a_user_chose_is_filed_for_nobody_else_when_the_account_is_another_users_or_general(
+    tmp_path: Path, now: str | None
+) -> None:
+    with Gateway(tmp_path, filled(2), imports=CHOSEN, user="irina") as gateway:
+        gateway.good()
+        irina = Viewer(operator="acme", users=("irina",))
+        choose(gateway, irina, "1:1")
+        gateway.user = now
+        for _ in range(2):
+            gateway.good()
+        everybody = Viewer(operator="acme", users=("irina", "tom"))
+        assert (gateway.filings("acme", *everybody.users), keys(gateway, everybody)) == ([], [])
+        gateway.user = "irina"
+        gateway.good()
+        assert keys(gateway, irina) == ["1:2", "1:1"]
+
+
 def test_an_account_that_takes_all_offers_what_was_there_before_its_start_once_somebody_looks(tmp_path: Path) -> None:
     start = datetime(2026, 1, 5, tzinfo=UTC)
     transport = FakeTransport(account="main")
