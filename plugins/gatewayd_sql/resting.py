@@ -31,7 +31,8 @@ _AT_REST = select(
             _ENTRIES.where(ledger.c.state == REFUSED, _STANDS),
             _ENTRIES.where(ledger.c.state == WAITING, ledger.c.id == refused.c.entry_id, ~refused.c.final),
             exists().where(refused_filing.c.account == _ACCOUNT),
-            _OFFERS.where(offered_to.c.decision == CHOSEN),
+            # What was chosen and is gone from its server waits for nothing that a visit could do.
+            _OFFERS.where(offered_to.c.decision == CHOSEN, ledger.c.id == offered_to.c.entry_id, ledger.c.state != "vanished"),
             _OFFERS.where(UNADMITTED),
         )
     )

@@ -243,6 +243,7 @@ def test_a_message_that_was_deleted_before_it_was_fetched_says_so(shared: Gatewa
     (one,) = shared.store.offers(ACME, OfferQuery(account="main", ids=(one.id,)))
     assert (one.state, one.cause) == ("vanished", "gone from the server before it was fetched")
     assert "1:2" not in keys(shared)
+    assert shared.store.at_rest("main"), "no visit can do anything about it"
 
 
 @pytest.mark.parametrize("new", [False, True])
