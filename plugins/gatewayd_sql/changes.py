@@ -81,6 +81,8 @@ class Change:
     waits_again: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    #: What had vanished and is entered again.
+    back: list[int] = field(default_factory=list)
     wanted: list[tuple[int, Entry]] = field(default_factory=list)
     #: Entries that leave their keys, and the keys that are entered anew though no entry came for them.
     past: list[int] = field(default_factory=list)
@@ -121,6 +123,8 @@ class Change:
         self.known.add(row.key)
         if lacks(Listed(row.key, row.size, moment(row.arrival), spanning_id=row.spanning_id), entry.listed):
             self.learned.append((row.id, entry.listed))
+        if row.state == "vanished":
+            self.back.append(row.id)
         if row.state == "vanished" or (row.state == "offered" and entry.state == "waiting"):
             self.wanted.append((row.id, entry))
 

@@ -11,6 +11,7 @@ from sqlalchemy import exists, select, true
 from gatewayd import Commit, Entry, Filed, Filing, FilingVerbs, Listed, PermanentError, Posted
 from gatewayd_sql.batch import FiledBatch, shown
 from gatewayd_sql.database import Many
+from gatewayd_sql.decisions import filed as decided
 from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
 from gatewayd_sql.entering import enter
 from gatewayd_sql.filing_digests import hold, remember, write_digests
@@ -79,6 +80,8 @@ class Filer(FilingVerbs):
             wanted = [(key[1], one) for key, one in new.items() if key[1] in mine and key not in taken]
             add(connection, wanted, time)
             remember(connection, {mail_id for mail_id, _ in wanted})
+            # What the operator was offered it has now.
+            decided(connection, wanted)
             forget(connection, [key for key in new if key[1] in mine])
         return len(wanted)
 

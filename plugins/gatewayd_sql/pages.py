@@ -111,6 +111,8 @@ class EnteredPage:
             ]
             self.connection.execute(wanted, rows)
             resettle(self.connection, [entry_id for entry_id, _ in change.wanted])
+            # Whatever the account takes by now: what people decided about it stays.
+            offer_again(self.connection, change.back)
         learn(self.connection, change.learned)
 
     def _set(self, entry_ids: Iterable[int], **values: object) -> None:

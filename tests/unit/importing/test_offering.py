@@ -169,6 +169,34 @@ def test_an_account_that_takes_all_from_now_on_keeps_what_is_offered_and_takes_i
     ]
 
 
+def test_P3_what_was_dismissed_and_comes_back_is_not_taken_though_the_account_takes_all_by_now(shared: Gateway) -> None:
+    for viewer in (ACME, GLOBETROT):
+        dismiss(shared, viewer, "1:1")
+    backup = shared.transport.back_up()
+    for key in ("1:1", "1:2"):
+        shared.transport.vanish(key)
+    shared.visit(compare=True)
+    assert shared.states()["1:1"] == shared.states()["1:2"] == "vanished"
+    shared.imports = ImportConfig(take="all", after=Action(do="delete"))
+    shared.transport.restore(backup)
+    for _ in range(2):
+        shared.visit(compare=True)
+    assert shared.states() == {"1:1": "dismissed", "1:2": "offered", "1:3": "offered"}
+    assert (shared.transport.keys(), len(shared.filings())) == (["1:1", "1:2", "1:3"], 0)
+
+
+def test_old_mail_that_is_filed_for_an_operator_is_no_longer_offered_to_it(shared: Gateway) -> None:
+    choose(shared, ACME, "1:1")
+    shared.good()
+    shared.task = Task(operator="globetrot")
+    shared.good(from_beginning=True)
+    shared.task = Task()
+    assert [one.key for one in shared.filings("globetrot")] == ["1:1"]
+    assert keys(shared, GLOBETROT) == ["1:3", "1:2"]
+    shared.good()
+    assert shared.transport.keys() == ["1:2", "1:3"], "both have it"
+
+
 def test_P6_an_operator_that_is_added_is_offered_what_comes_from_then_on(tmp_path: Path) -> None:
     with Gateway(tmp_path, filled(2), imports=CHOSEN) as gateway:
         gateway.good()
