@@ -215,8 +215,9 @@ class FolderSync:
     def _moved(self, one: Listed, found: Known, reading: _Reading) -> Entry | None:
         """Return the entry of a message that is known by its key: it was in another folder before, or gone from this one."""
         if found.state == "vanished":
-            # It was never fetched.
-            return self._known(one, found, reading)
+            # It was never fetched; what people decided about it comes with it.
+            new = self._known(one, found, reading)
+            return replace(new, by_key=True) if new else None
         offered = found.state == "offered" and not reading.takes(one.key)
         backlog = found.backlog or found.state == "offered"
         entry = Entry(listed=one, backlog=backlog, by_key=True)

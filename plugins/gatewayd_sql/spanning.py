@@ -82,7 +82,8 @@ class ArrivedKeys:
             same = [row for row in rows if not _differs(row, entry.listed)]
             source = told_most(same)
             other = any(row.folder == self.folder and row not in same for row in rows)
-            if source is None or other or (source.mail_id is None and source.state == "vanished"):
+            own = any(row.folder == self.folder for row in rows)
+            if source is None or other or (source.mail_id is None and source.state == "vanished" and (own or not source.described)):
                 continue
             entered.add(key)
             new += self._take_over(entry, same, source)
@@ -128,8 +129,12 @@ class ArrivedKeys:
         if source.mail_id is not None:
             cause = f"mail {source.mail_id} by its key, which was in {source.folder} before"
             return {"state": "duplicate", "cause": clean(cause), "mail_id": source.mail_id, "backlog": source.backlog}
-        values = {"state": source.state, "cause": source.cause, "backlog": source.backlog}
-        if source.state in {"waiting", "offered"}:
+        # Of what was offered and gone from its folder for a while, the state follows from what people decided about it.
+        state = "offered" if source.state == "vanished" else source.state
+        values = {"state": state, "cause": source.cause, "backlog": source.backlog}
+        if source.state == "vanished":
+            values["cause"] = clean(entry.cause)
+        elif source.state in {"waiting", "offered"}:
             values = {"state": entry.state, "cause": clean(entry.cause) or source.cause, "backlog": entry.backlog}
         return values | {"tries": source.tries, "due": source.due, "others": source.others, "former": source.former}
 

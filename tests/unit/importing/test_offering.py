@@ -197,6 +197,23 @@ def test_old_mail_that_is_filed_for_an_operator_is_no_longer_offered_to_it(share
     assert shared.transport.keys() == ["1:2", "1:3"], "both have it"
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_P1_what_was_decided_goes_with_a_message_to_another_folder(tmp_path: Path, *, compared: bool) -> None:
+    transport = FakeTransport(("INBOX", "Done"), account="main", keys_span_folders=True)
+    dismissed, chosen, left = [transport.deliver(make_raw(number)) for number in (1, 2, 3)]
+    imports = ImportConfig(take="chosen", folders=("INBOX", "Done"))
+    with Gateway(tmp_path, transport, imports=imports) as gateway:
+        gateway.good()
+        dismiss(gateway, ACME, dismissed)
+        choose(gateway, ACME, chosen)
+        for key in (dismissed, chosen, left):
+            transport.move(key, "INBOX", "Done")
+        for _ in range(2):
+            gateway.visit(compare=compared)
+        found = {one.key: (one.folder, one.decision) for one in offers(gateway, still=False)}
+        assert found == {dismissed: ("Done", "dismissed"), chosen: ("Done", "filed"), left: ("Done", "offered")}
+
+
 def test_P6_an_operator_that_is_added_is_offered_what_comes_from_then_on(tmp_path: Path) -> None:
     with Gateway(tmp_path, filled(2), imports=CHOSEN) as gateway:
         gateway.good()
