@@ -65,6 +65,11 @@ def download(
     failed, missing = False, set(keys)
     # Nothing is chosen of any account before it is clear what all keys name.
     mine = accounts_of(app, viewer, accounts)
+    shared = next((one for one in mine if forward and len(one.operators) > 1), None)
+    if shared is not None:
+        # A visit fetches what all of them chose.
+        what = f"account {shared.name} serves several operators, and --forward would have the rules of all of them fire"
+        raise PermanentError(what, advice="Leave it out, and send single mails on by `gatewayd mail forward`.")
     found = [(one, offers_of(app.store, viewer, one.name, keys, folder=folder, offered=offered)) for one in mine]
     with progress_bar() as show:
         for account, wanted in found:
