@@ -98,14 +98,20 @@ def last_cursor(session: Office365Session, cursor: str | None = None, folder: st
     return list(session.listing(folder, cursor))[-1].cursor
 
 
+#: Seconds in which an answer is read.
+_READ = 0.3
+
+
 def sent_too_early(graph: Graph) -> list[LoggedRequest]:
     """Return the requests that were sent before a ``Retry-After`` of their mailbox was over, though its answer had come.
 
-    When a request of a mailbox is answered, three others may be on their way.
+    When a request of a mailbox is answered, three others may be on their way; and further ones for a moment, until the answer is read
+    behind those that were asked for before it, in whichever session it was.
     """
     requests = sorted((one for one in graph.log.requests if one.mailbox), key=lambda one: one.began)
     found: list[LoggedRequest] = []
     for refused in (one for one in requests if one.retry_after):
         until = refused.ended + refused.retry_after
-        found += [one for one in requests if one.mailbox == refused.mailbox and refused.ended < one.began < until][3:]
+        early = [one for one in requests if one.mailbox == refused.mailbox and refused.ended < one.began < until]
+        found += [one for one in early[3:] if one.began > refused.ended + _READ]
     return found
