@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from gatewayd import Secret
@@ -12,7 +13,7 @@ from gatewayd_office365.options import Office365Options
 from gatewayd_office365.transport import Office365
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from gatewayd import Listed
@@ -86,6 +87,23 @@ class GraphSite(Site):
 
     def remove(self, position: int) -> None:
         self.mailbox.delete(self.mailbox.messages()[position])
+
+
+@contextmanager
+def opened(site: GraphSite, **fields: object) -> Iterator[Office365Session]:
+    """Open a session of an account for the mailbox; ``fields`` replace those of its options."""
+    with closing(site.transport(**fields).open()) as session:
+        yield session
+
+
+def ids(site: GraphSite, folder: str = "inbox") -> list[str]:
+    """Return the ids of what is in a folder of the mailbox."""
+    return [one.immutable_id for one in site.mailbox.messages(folder)]
+
+
+def listed(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> list[str]:
+    """Return the keys of all that a listing has."""
+    return [one.key for one in keys(session, cursor, folder)]
 
 
 def keys(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> list[Listed]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,39 +10,12 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.testing.contracts.transport import message
-from gatewayd.testing.graph import Graph
 from gatewayd_office365.cursor import DeltaCursor
-from tests.plugins.graph_site import GraphSite, keys, last_cursor
+from tests.plugins.graph_site import ids, last_cursor, listed, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gatewayd_office365.transport import Office365Session
-
-
-@pytest.fixture
-def graph() -> Iterator[Graph]:
-    with Graph() as server:
-        yield server
-
-
-@pytest.fixture
-def site(graph: Graph) -> GraphSite:
-    return GraphSite(graph)
-
-
-@contextmanager
-def opened(site: GraphSite) -> Iterator[Office365Session]:
-    with closing(site.transport().open()) as session:
-        yield session
-
-
-def ids(site: GraphSite) -> list[str]:
-    return [one.immutable_id for one in site.mailbox.messages("inbox")]
-
-
-def listed(session: Office365Session, cursor: str) -> list[str]:
-    return [one.key for one in keys(session, cursor, "INBOX")]
+    from tests.plugins.graph_site import GraphSite
 
 
 def compared(session: Office365Session, cursor: str | None) -> tuple[list[str], int | None, set[str]]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from gatewayd import AuthError, PermanentError, TransientError
-from gatewayd.testing.graph import Graph
 from gatewayd_office365.graph import GraphClient
 from gatewayd_office365.graph_faults import GRAPH_FAULTS, GraphAnswer
 from gatewayd_office365.graph_requests import GraphRequest
@@ -20,18 +19,10 @@ from tests.patience import LONG
 from tests.plugins.graph_site import new_address, options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gatewayd import GatewaydError
-    from gatewayd.testing.graph import EntraApp
+    from gatewayd.testing.graph import EntraApp, Graph
 
 INBOX = "mailFolders/inbox"
-
-
-@pytest.fixture
-def graph() -> Iterator[Graph]:
-    with Graph() as server:
-        yield server
 
 
 def client(graph: Graph, app: EntraApp | None = None, mailbox: str = "") -> GraphClient:

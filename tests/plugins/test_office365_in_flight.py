@@ -14,27 +14,20 @@ import pytest
 
 from gatewayd import Action, Came, Failed, GatewaydError, Gone, PermanentError, Spool, TransientError
 from gatewayd.testing.contracts.transport import message
-from gatewayd.testing.graph import Graph
 from gatewayd_office365.pace import PATIENCE, Pace, pace_of
 from tests.patience import LONG
-from tests.plugins.graph_site import GraphSite, keys, sent_too_early
+from tests.plugins.graph_site import GraphSite, ids, keys, opened, sent_too_early
 from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gatewayd import Fetched, Listed
-    from gatewayd.testing.graph import LoggedRequest
+    from gatewayd.testing.graph import Graph, LoggedRequest
     from gatewayd_office365.transport import Office365, Office365Session
 
 COUNT = 12
-
-
-@pytest.fixture
-def graph() -> Iterator[Graph]:
-    with Graph() as server:
-        yield server
 
 
 @pytest.fixture
@@ -42,10 +35,6 @@ def site(graph: Graph) -> GraphSite:
     found = GraphSite(graph)
     found.deliver([message(number, b"%d" % number * 5_000) for number in range(COUNT)])
     return found
-
-
-def ids(site: GraphSite) -> list[str]:
-    return [one.immutable_id for one in site.mailbox.messages()]
 
 
 def asked_for(site: GraphSite) -> Counter[str]:
@@ -94,7 +83,7 @@ def came(found: Sequence[Fetched]) -> list[str]:
 
 def test_four_messages_are_in_flight_and_never_more_and_they_come_whole_and_in_order(site: GraphSite, tmp_path: Path) -> None:
     together = held(site.graph, 4)
-    with closing(site.transport().open()) as session, Spool(tmp_path / "spool") as spool:
+    with opened(site) as session, Spool(tmp_path / "spool") as spool:
         wanted = keys(session)
         found = [one for one in session.fetch("INBOX", wanted, spool) if isinstance(one, Came)]
         spool.seal()
@@ -112,7 +101,7 @@ def test_no_more_are_in_flight_than_the_app_may_have(site: GraphSite, tmp_path: 
     while one.bound > 2:
         with one.turn("other", urgent=True, stopped=lambda: False) as turn:
             turn.put_off(throttled=True, retry_after=0.0)
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         bound = one.bound
         with one.turn("other", urgent=True, stopped=lambda: False):
@@ -123,7 +112,7 @@ def test_no_more_are_in_flight_than_the_app_may_have(site: GraphSite, tmp_path: 
 
 
 def test_one_that_is_throttled_among_four_is_asked_for_again_when_Microsoft_wants_it(site: GraphSite, tmp_path: Path) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         site.graph.fail("$value", status=429, after=1, Retry_After="1")
         found, error = fetched(session, wanted, tmp_path)
@@ -136,7 +125,7 @@ def test_one_that_is_throttled_among_four_is_asked_for_again_when_Microsoft_want
 
 def test_what_is_in_flight_is_had_where_one_is_put_off_for_long(site: GraphSite, tmp_path: Path) -> None:
     held(site.graph, 4)
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         site.graph.fail(quote(wanted[1].key), status=503, Retry_After="900")
         found, error = fetched(session, wanted, tmp_path)
@@ -152,7 +141,7 @@ def test_what_is_in_flight_is_had_where_one_is_put_off_for_long(site: GraphSite,
 
 @pytest.mark.parametrize("way", ["cut", "reset", "close"])
 def test_one_that_breaks_among_four_loses_none_and_doubles_none(site: GraphSite, tmp_path: Path, way: str) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         site.graph.fail("$value", way, after=5)  # type: ignore[arg-type]
         found, error = fetched(session, wanted, tmp_path)
@@ -161,7 +150,7 @@ def test_one_that_breaks_among_four_loses_none_and_doubles_none(site: GraphSite,
     failed = [one.key for one in found if isinstance(one, Failed)]
     assert len(failed) == (way == "cut")
     first = came(found)
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         again, error = fetched(session, [one for one in wanted if one.key not in first], tmp_path, "again")
     assert error is None
     assert Counter(first + came(again)) == Counter(ids(site))
@@ -169,7 +158,7 @@ def test_one_that_breaks_among_four_loses_none_and_doubles_none(site: GraphSite,
 
 
 def test_one_that_breaks_the_session_takes_none_of_those_before_it_along(site: GraphSite, tmp_path: Path) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         # Over a new connection: the one that is kept is used for the first message.
         site.graph.fail(quote(wanted[2].key), "reset")
@@ -178,14 +167,14 @@ def test_one_that_breaks_the_session_takes_none_of_those_before_it_along(site: G
     # So the first message without an answer is the one that ended the session.
     assert came(found) == [one.key for one in wanted[:2]]
     assert pace(site)._in_flight.total() == 0
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         again, error = fetched(session, wanted[2:], tmp_path, "again")
     assert error is None
     assert Counter(came(found) + came(again)) == Counter(ids(site))
 
 
 def test_a_message_that_is_gone_and_one_that_is_damaged_cost_the_others_nothing(site: GraphSite, tmp_path: Path) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         site.mailbox.messages()[3].corrupt_value = True
         site.remove(1)
@@ -195,7 +184,7 @@ def test_a_message_that_is_gone_and_one_that_is_damaged_cost_the_others_nothing(
 
 
 def test_a_stop_ends_all_that_are_in_flight(site: GraphSite, tmp_path: Path) -> None:
-    with closing(site.transport().open()) as session, ThreadPoolExecutor(1) as pool:
+    with opened(site) as session, ThreadPoolExecutor(1) as pool:
         wanted = keys(session)
         site.graph.fail("$value", "stall", times=99)
         waiting = pool.submit(fetched, session, wanted, tmp_path)
@@ -214,7 +203,7 @@ def test_a_stop_ends_all_that_are_in_flight(site: GraphSite, tmp_path: Path) -> 
 
 
 def test_whoever_takes_no_more_lets_the_others_go(site: GraphSite, tmp_path: Path) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = keys(session)
         with Spool(tmp_path / "spool") as spool:
             found = session.fetch("INBOX", wanted, spool)
@@ -258,7 +247,7 @@ def test_actions_are_in_flight_together_and_one_that_is_throttled_is_done_later(
                 together.set()
             together.wait(LONG)
 
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = [one.key for one in keys(session)]
         site.graph.on_request = wait
         site.graph.fail("/messages/", status=429, after=2, Retry_After="1")
@@ -274,7 +263,7 @@ def test_actions_are_in_flight_together_and_one_that_is_throttled_is_done_later(
 
 
 def test_an_action_that_is_refused_keeps_none_of_the_others_back(site: GraphSite) -> None:
-    with closing(site.transport().open()) as session:
+    with opened(site) as session:
         wanted = [one.key for one in keys(session)]
         site.graph.fail(quote(wanted[2]), status=403, code="ErrorAccessDenied")
         with pytest.raises(PermanentError, match=f"1 of {COUNT} messages"):

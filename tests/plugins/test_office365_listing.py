@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,46 +15,21 @@ from hypothesis import strategies as st
 
 from gatewayd import Action, AuthError, Came, Failed, Gone, Listed, PermanentError, Spool, TransientError
 from gatewayd.testing.contracts.transport import message
-from gatewayd.testing.graph import Graph
 from gatewayd_office365.cursor import DeltaCursor, moment_of
 from gatewayd_office365.delta import Step
 from gatewayd_office365.listing import pages_of
 from gatewayd_office365.pace import pace_of
 from tests.patience import LONG
-from tests.plugins.graph_site import GraphSite, keys, last_cursor
+from tests.plugins.graph_site import GraphSite, ids, keys, last_cursor, listed, opened
 from tests.unit.testing.graph.graph_client import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gatewayd import Fetched, Page
+    from gatewayd.testing.graph import Graph
     from gatewayd_office365.transport import Office365Session
-
-
-@pytest.fixture
-def graph() -> Iterator[Graph]:
-    with Graph() as server:
-        yield server
-
-
-@pytest.fixture
-def site(graph: Graph) -> GraphSite:
-    return GraphSite(graph)
-
-
-@contextmanager
-def opened(site: GraphSite, **fields: object) -> Iterator[Office365Session]:
-    with closing(site.transport(**fields).open()) as session:
-        yield session
-
-
-def ids(site: GraphSite, folder: str = "inbox") -> list[str]:
-    return [one.immutable_id for one in site.mailbox.messages(folder)]
-
-
-def listed(session: Office365Session, cursor: str | None = None, folder: str = "INBOX") -> list[str]:
-    return [one.key for one in keys(session, cursor, folder)]
 
 
 def test_paging_to_the_end_over_empty_pages_and_pages_that_come_again(site: GraphSite) -> None:
