@@ -51,7 +51,8 @@ GRAPH_FAULTS = (
         statuses=(401,),
         verb=AuthError,
         what="the access token is refused",
-        advice="Check that `graph` and `authority` belong to the same cloud.",
+        advice="If none was ever taken, check that `graph` and `authority` belong to the same cloud. Else Microsoft refuses new "
+        "tokens, too: see the sign-in logs of the app or of the user in the Microsoft Entra admin center.",
     ),
     GraphFault(
         codes=("ErrorAccessDenied", "Authorization_RequestDenied"),

@@ -61,6 +61,18 @@ def test_a_token_that_is_refused_twice_is_an_auth_error_and_no_loop(graph: Graph
     assert len(graph.log.find(INBOX)) == 2
 
 
+def test_a_new_token_that_is_refused_too_is_told_as_that(graph: Graph) -> None:
+    one = client(graph)
+    graph.fail(INBOX, status=401, code="InvalidAuthenticationToken")
+    assert inbox(one).is_good
+    # Within a minute no third one is asked for.
+    graph.fail(INBOX, status=401, code="InvalidAuthenticationToken", times=100)
+    with pytest.raises(AuthError) as caught:
+        inbox(one)
+    assert "Else Microsoft refuses new tokens, too: see the sign-in logs" in caught.value.advice
+    assert len(graph.log.token_requests) == 2
+
+
 @pytest.mark.parametrize("status", [429, 503, 504])
 def test_no_request_comes_before_the_time_that_Microsoft_gives(graph: Graph, status: int) -> None:
     graph.fail(INBOX, status=status, Retry_After="1")
