@@ -162,7 +162,14 @@ class Office365Consent(Consent):
         with closing(pool):
             what = "the question whose mailbox it is"
             query = "$select=id,mail,userPrincipalName,proxyAddresses"
-            got = HttpClient(pool).request("GET", f"{options.graph}/me?{query}", what=what, headers=headers, limit=_PROFILE)
+            got = HttpClient(pool).request(
+                "GET",
+                f"{options.graph}/me?{query}",
+                what=what,
+                headers=headers,
+                limit=_PROFILE,
+                deadline=options.timeout,
+            )
         answer = GraphAnswer(
             status=got.status, headers=got.headers, data=json_object(got.body) or {}, where=f"{pool.where}: {what}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -464,15 +465,30 @@ def test_P9_no_secret_is_in_any_repr(graph: Graph, app: EntraApp, mailbox: Excha
 # --- answers that are none ----------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True, kw_only=True)
+class Piece(ServedResponse):
+    """A part of a response."""
+
+    def encoded(self) -> bytes:
+        return self.body
+
+
 @contextmanager
-def answering(said: Mapping[str, object], folder: Path, status: int = 200) -> Iterator[dict[str, str]]:
-    """Run an authority that answers the same to whatever it is asked; yields the fields that lead to it."""
+def answering(said: Mapping[str, object], folder: Path, status: int = 200, *, drips: bool = False) -> Iterator[dict[str, str]]:
+    """Run an authority that answers the same to whatever it is asked; yields the fields that lead to it.
+
+    ``drips``: the answer comes in pieces of 16 KiB, with a wait between them.
+    """
     ca, context = server_certificate("localhost")
     (folder / "ca.pem").write_bytes(ca)
     response = ServedResponse(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(said).encode())
 
     def serve(_request: ServedRequest, connection: ServedConnection) -> None:
-        connection.send(response)
+        whole = response.encoded()
+        step = 1 << 14 if drips else len(whole)
+        for start in range(0, len(whole), step):
+            connection.wait(0.1 if start else 0.0)
+            connection.send(Piece(status=status, body=whole[start : start + step]))
 
     with HttpsListener(context, serve) as listener:
         address = f"https://localhost:{listener.port}"
@@ -553,6 +569,13 @@ def test_all_names_of_a_mailbox_are_known_and_no_others(
     with answering(said, tmp_path) as given:
         found = consent(graph, app, **given).names(Grant(Token("a", 60.0)))
     assert list(found) == names
+
+
+def test_P6_a_name_that_drips_is_given_up_at_the_deadline(graph: Graph, app: EntraApp, tmp_path: Path) -> None:
+    with answering({"id": "1-2", "more": "x" * 500_000}, tmp_path, drips=True) as given:
+        way = consent(graph, app, timeout="1s", **given)
+        error = error_of(lambda: way.names(Grant(Token("a", 60.0))))
+    assert isinstance(error, TransientError)
 
 
 # --- mail by a person's token -------------------------------------------------------------------------------------------
