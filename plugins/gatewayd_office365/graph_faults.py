@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GRAPH_FAULTS", "GraphAnswer", "GraphFault"]
 
 _CODE = re.compile(r"[0-9A-Za-z_.-]{1,100}")
-_OK, _REDIRECT, _BAD, _FAULTY = 200, 300, 400, 500
+_OK, _REDIRECT, _TOO_MANY, _FAULTY = 200, 300, 429, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class GraphAnswer:
         request = text_of(self.data, "error", "innerError", "request-id") or self.headers.get("request-id", "")
         traced = f", request id {request}" if _CODE.fullmatch(request) else ""
         text = f"{self.where}: {fault.what} ({number}{traced}){words}"
-        if fault.verb is TransientError or status >= _FAULTY:
+        if fault.verb is TransientError or status == _TOO_MANY or status >= _FAULTY:
             return TransientError(text, advice=fault.advice, retry_after=retry_after(self.headers))
         return fault.verb(text, advice=fault.advice)
 

@@ -282,6 +282,12 @@ def test_an_unknown_code_is_judged_by_its_status(status: int, code: str, verb: t
     assert "\n" not in error.message
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("code", ["ErrorAccessDenied", "ErrorMessageSizeExceeded"])
+def test_a_status_that_says_later_counts_whatever_the_code(status: int, code: str) -> None:
+    assert type(refused(status, code)) is TransientError
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
