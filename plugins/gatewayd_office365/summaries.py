@@ -9,7 +9,7 @@ from gatewayd_office365.cursor import moment_of
 from gatewayd_office365.delta import listed_of
 from gatewayd_office365.graph_requests import GraphRequest
 from gatewayd_office365.json_objects import text_of
-from gatewayd_office365.reading import FEW, is_gone, is_of_one, newest
+from gatewayd_office365.reading import FEW, is_of_one, newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def summaries(graph: GraphClient, folder: str, keys: Sequence[str]) -> Iterator[
         answer = graph.request(GraphRequest(what="the message", target=graph.path("messages", key, query=_PROPERTIES)))
         if answer.is_good:
             yield _summary(key, answer.data)
-        elif not (is_gone(answer) or is_of_one(answer)):
+        elif not is_of_one(answer):
             raise answer.error
 
 

@@ -111,13 +111,13 @@ class Pop3Session(Session):
         self._expect_inbox(folder)
         wire, found = self._mailbox()
         there = {found.numbers[key]: key for key in keys if key in found.numbers}
-        refused = []
+        hidden = []
         for number, head in tops(wire, list(there)):
             if head:
                 yield Summary.of(there[number], head)
             else:
-                refused.append(number)
-        yield from (Summary.of(there[number], head) for number, head in whole_heads(wire, refused) if head)
+                hidden.append(number)
+        yield from (Summary.of(there[number], head) for number, head in whole_heads(wire, hidden) if head)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``: RETR, many on their way where the server offers PIPELINING (RFC 2449 section 6.6)."""
