@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeGuard
 
 from gatewayd.api.expiry import Expiry, expiry_of
 from gatewayd.api.roles import Plugin
@@ -12,16 +12,24 @@ from gatewayd.api.roles import Plugin
 if TYPE_CHECKING:
     from gatewayd.api.consent import Consent
 
-__all__ = ["Credential", "Token"]
+__all__ = ["Credential", "Token", "is_token"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """An access token, as an authority gave it."""
 
+    #: Printable ASCII (RFC 6749 appendix A.12).
     text: str = field(repr=False)
     #: Seconds that it is valid, from when it was asked for.
     lasts: float
+
+
+def is_token(found: object) -> TypeGuard[Token]:
+    """Whether a plugin gave a token that can be sent: its text is printable ASCII, and its seconds are a number."""
+    if not isinstance(found, Token) or type(found.text) is not str or type(found.lasts) not in {int, float}:
+        return False
+    return bool(found.text) and found.text.isascii() and found.text.isprintable()
 
 
 class Credential(Plugin):

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from pydantic_core import core_schema
 
-from gatewayd.api.credential import Credential, Token
+from gatewayd.api.credential import Credential, is_token
 from gatewayd.api.expiry import Expiry
 from gatewayd.api.options import Secret
 from gatewayd.errors import AuthError, GatewaydError, PluginError, TransientError, without_text
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
     from gatewayd.api.consent import Consent
+    from gatewayd.api.credential import Token
 
 __all__ = ["ConsentKeeper", "TokenSource", "TokenUse"]
 
@@ -48,7 +49,7 @@ class ConsentKeeper(Protocol):
         """Return a new access token. What must be kept for the next one is on the disk then. Raises as ``Credential.obtain``."""
 
     def mark(self, use: TokenUse) -> bytes:
-        """Return what differs once the person has consented anew. Raises TransientError."""
+        """Return a mark that changes when the person consents anew. Raises TransientError."""
 
 
 class TokenSource:
@@ -87,7 +88,7 @@ class TokenSource:
         self._tokens.keeper = keeper
 
     def consent_mark(self, user: str) -> bytes:
-        """Return what differs once a person has consented anew, or the refresh token was replaced; empty if that can't be told."""
+        """Return a mark that changes when a person consents anew or the refresh token is replaced; empty if there is none."""
         found = b""
         if self._consent is not None and self._tokens.keeper is not None:
             with suppress(GatewaydError):
@@ -264,7 +265,7 @@ def _given_by(credential: Credential, user: str, resource: str) -> Token:
     except Exception as error:  # noqa: BLE001  a plugin may raise anything
         wrong = without_text(error)
     else:
-        if isinstance(found, Token) and type(found.text) is str and found.text and type(found.lasts) in {int, float}:
+        if is_token(found):
             return found
         wrong = f"expected a Token with a text and seconds, got {type(found).__name__}"
     raise PluginError(f"the credential {credential.kind} is at fault, `obtain`: {wrong}", advice="Mend the plugin.")

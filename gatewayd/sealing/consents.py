@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.api.consent import ConsentEnded, Grant
-from gatewayd.api.credential import Token
+from gatewayd.api.credential import is_token
 from gatewayd.errors import AuthError, GatewaydError, PermanentError, PluginError, TransientError, without_text
 from gatewayd.sealing.keys import name_of
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.consent import Consent
+    from gatewayd.api.credential import Token
     from gatewayd.api.store import Store
     from gatewayd.api.store.sealed_secrets import SealedSecret
     from gatewayd.api.token_source import TokenUse
@@ -102,7 +103,7 @@ class KeptConsents:
         raise TransientError(f"no access token for {use.user}: other processes get new ones all the time")
 
     def mark(self, use: TokenUse) -> bytes:
-        """Return what differs once the person has consented anew."""
+        """Return a mark that changes when the person consents anew; empty without a consent."""
         store = self._store()
         found = store.sealed_secret(name_of(about_consent(use))) if store else None
         return found.sealed if found else b""
@@ -208,10 +209,12 @@ def _refreshed(use: TokenUse, refresh_token: str) -> Grant:
 
 
 def _proven(use: TokenUse, found: object) -> Grant:
-    """Return what a plugin gave, if it is a grant."""
-    if isinstance(found, Grant) and isinstance(found.token, Token) and isinstance(found.refresh_token, str):
-        return found
-    raise _at_fault(use, f"expected a Grant, got {type(found).__name__}")
+    """Return what a plugin gave, if it is a grant with a token that can be sent, and a refresh token that can be kept."""
+    if isinstance(found, Grant) and is_token(found.token):
+        kept: object = found.refresh_token
+        if isinstance(kept, str) and kept.isascii():
+            return found
+    raise _at_fault(use, f"expected a Grant with a token, got {type(found).__name__}")
 
 
 def _at_fault(use: TokenUse, wrong: str) -> PluginError:

@@ -289,6 +289,8 @@ def test_P9_no_token_is_in_a_repr(authority: Authority) -> None:
     ("gives", "wrong"),
     [
         ("hunter2", "expected a Token with a text and seconds, got str"),
+        (Token("hunter2\r\nX: y", lasts=60.0), "expected a Token with a text and seconds, got Token"),
+        (Token("hunter\ud800", lasts=60.0), "expected a Token with a text and seconds, got Token"),
         (Token("", lasts=60.0), "expected a Token with a text and seconds, got Token"),
         (Token("hunter2", lasts="3600"), "expected a Token with a text and seconds, got Token"),  # type: ignore[arg-type]
         (KeyError("hunter2"), r"KeyError in test_credential\.py:[0-9]+"),

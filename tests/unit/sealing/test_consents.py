@@ -446,7 +446,18 @@ def test_what_could_not_be_written_takes_no_newer_consent_s_place(
 # --- plugins at fault -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", [KeyError("refresh-of-irina"), "refresh-of-irina", Grant("access-of-irina", "x")])  # type: ignore[arg-type]  # that is what is tested
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        KeyError("refresh-of-irina"),
+        "refresh-of-irina",
+        Grant("access-of-irina", "x"),  # type: ignore[arg-type]  # that is what is tested
+        Grant(Token("", lasts=60.0), "x"),
+        Grant(Token("access-of-irina", lasts="60"), "x"),  # type: ignore[arg-type]  # as above
+        Grant(Token("access-of-irina\r\nX: y", lasts=60.0), "x"),
+        Grant(Token("access-of-irina", lasts=60.0), "refresh-of-irina\ud800"),
+    ],
+)
 def test_P9_a_fault_of_the_plugin_is_told_as_its_own_and_quotes_nothing(
     authority: PaperConsent, store: Sql, tmp_path: Path, wrong: object
 ) -> None:
@@ -464,7 +475,7 @@ def test_P9_a_fault_of_the_plugin_is_told_as_its_own_and_quotes_nothing(
     found = connected(authority, store, use)
     before = authority.valid
     with pytest.raises(
-        PluginError, match=r"the credential paper is at fault with consents: (KeyError in|expected a Grant, got)"
+        PluginError, match=r"the credential paper is at fault with consents: (KeyError in|expected a Grant with a token, got)"
     ) as raised:
         found.renewed(use)
     assert "irina" not in raised.value.sentences
