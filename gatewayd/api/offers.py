@@ -53,7 +53,7 @@ class Summary:
         return cls(
             key=key,
             sender=view.sender.email if view.sender else "",
-            sender_name=view.sender.name if view.sender else "",
+            sender_name=view.sender.name[:_LONG] if view.sender else "",
             senders=tuple(dict.fromkeys(one.key[:_LONG] for one in view.from_ if one.email))[:_MOST],
             to=tuple(one.email for one in view.to)[:_MOST],
             subject=view.subject[:_LONG],
