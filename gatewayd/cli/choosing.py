@@ -116,7 +116,7 @@ def offers_of(
 
 def _read(app: App, viewer: Viewer, account: str, ids: Sequence[int]) -> Iterator[OfferView]:
     for start in range(0, len(ids), _PAGE):
-        yield from app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids[start : start + _PAGE])))
+        yield from app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids[start : start + _PAGE]), limit=_PAGE))
 
 
 def _is_done(app: App, viewer: Viewer, account: AccountConfig, ids: Sequence[int]) -> bool:

@@ -133,6 +133,7 @@ class Offers(OfferVerbs):
         else:
             ids = sorted(set(query.ids), reverse=True)
             rows = [row for piece in pieces(ids) for row in self._db.rows(asked.where(offered_to.c.entry_id.in_(piece)))]
+            rows = rows[: query.limit]
         return [
             value_of(
                 OfferView,

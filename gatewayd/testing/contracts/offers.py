@@ -78,6 +78,7 @@ class OfferContract:
         _offer(shared, *"123")
         last = _id(store, "3")
         assert [one.key for one in _list(store, limit=2)] == ["3", "2"]
+        assert [one.key for one in _list(store, ids=(last, last - 1), limit=1)] == ["3"]
         assert [one.key for one in _list(store, before=last)] == ["2", "1"]
         assert [one.key for one in _list(store, after=last - 1)] == ["3"]
         assert [one.key for one in _list(store, text="KING 2")] == ["2"]
