@@ -17,6 +17,7 @@ from gatewayd.api.roles import Transport
 from gatewayd.cli import output
 from gatewayd.cli.mail_servers import MailServer, guesses, is_of_domain
 from gatewayd.cli.online import try_account
+from gatewayd.cli.params import asker_of
 from gatewayd.cli.removed import account_files
 from gatewayd.config.models.fields import NAME
 from gatewayd.errors import GatewaydError, PermanentError
@@ -58,7 +59,8 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     # A config that can't be used is told before anything is asked.
     taken = account_files(app)
     if user:
-        _check_user(app, user)
+        viewer = app.viewer(asker_of(None, user))
+        user = f"{viewer.operator}/{viewer.users[0]}"
     address = _asked("Mail address", check=_address)
     domain = address.rpartition("@")[2]
     name = _new_name(app, taken, name, address)
@@ -130,14 +132,6 @@ def _new_name(app: App, taken: Collection[str], name: str | None, address: str) 
         return free(name)
     guess = re.sub(r"[^a-z0-9_.-]", "-", address.partition("@")[0].lower()).lstrip("_.-")[:64]
     return _asked("Name of the account", default=guess if guess and guess not in taken else None, check=free)
-
-
-def _check_user(app: App, user: str) -> None:
-    """Raise PermanentError if there is no such user."""
-    operator, _, name = user.partition("/")
-    if operator not in app.config.operators or name not in app.config.operators[operator].users:
-        users = [f"{one.name}/{name}" for one in app.config.operators.values() for name in one.users]
-        raise PermanentError(f"there is no user {user!r}", advice=f"Users are: {', '.join(users) or 'none'}.")
 
 
 def _operators(app: App) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Held
     from gatewayd.cli.app import App
 
-__all__ = ["asked"]
+__all__ = ["asked", "is_daemons"]
 
 #: Seconds between two looks at the progress.
 _LOOK = 0.2
@@ -29,6 +29,11 @@ _PATIENCE = 60.0
 _SAVED = 5.0
 
 
+def is_daemons(app: App, held: Held) -> bool:
+    """Whether a daemon holds the account: it takes requests, and any other holder only ends some day."""
+    return held.holder in {daemon.holder for daemon in app.daemons()}
+
+
 def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Ask the daemon that holds an account for a visit, follow it, and return its answer.
 
@@ -36,7 +41,7 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
     got the file again, however late, would do it. Raises TransientError if the holder is no daemon that takes requests, or if all
     daemons end meanwhile.
     """
-    if held.holder not in {daemon.holder for daemon in app.daemons()}:
+    if not is_daemons(app, held):
         raise TransientError(
             f"account {held.account} is being worked on by {host_and_process(held.holder)}",
             advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",

@@ -12,7 +12,7 @@ from gatewayd.api.health import AccountHealth, Answer
 from gatewayd.api.ledger import Held
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.cli import output
-from gatewayd.cli.asking import asked
+from gatewayd.cli.asking import asked, is_daemons
 from gatewayd.cli.observing import observed
 from gatewayd.errors import GatewaydError
 from gatewayd.importing.rematch import retry_put_off
@@ -40,10 +40,6 @@ def _visit(app: App, account: AccountConfig, tools: VisitTools, task: Task) -> V
     return visit(account, app.transport(account), [app.specs[name] for name in account.operators], tools, task)
 
 
-def _is_daemons(app: App, held: Held) -> bool:
-    return held.holder in {daemon.holder for daemon in app.daemons()}
-
-
 def visit_one(
     app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], *, done: Callable[[], bool] | None = None
 ) -> Answer:
@@ -67,7 +63,7 @@ def visit_one(
         try:
             report = _visit(app, account, tools, task)
             until = time.monotonic() + _PATIENCE
-            while done and isinstance(report, Held) and not done() and not _is_daemons(app, report) and time.monotonic() < until:
+            while done and isinstance(report, Held) and not done() and not is_daemons(app, report) and time.monotonic() < until:
                 time.sleep(_AGAIN)
                 report = _visit(app, account, tools, task)
             answer = asked(app, report, task, show) if isinstance(report, Held) else _remembered(app, report)

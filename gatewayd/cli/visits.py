@@ -73,7 +73,7 @@ def _import(
     chosen = _chosen(app, accounts)
     if offered or (not from_beginning and _is_choice(chosen, operator or user, keys)):
         if keys and not accounts:
-            raise click.UsageError("--key with --operator or --user goes with ACCOUNT: keys of several accounts may be the same")
+            raise click.UsageError("name the ACCOUNT of a --key that people choose: keys of several accounts may be the same")
         asker = asker_of(operator, user)
         return int(download(app, asker, accounts, keys, folder=folder, offered=offered, forward=forward, as_json=as_json))
     if folder is not None:

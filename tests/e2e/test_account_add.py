@@ -115,7 +115,7 @@ def test_a_secret_that_is_there_is_nobody_elses_and_a_user_must_be_there(house: 
         terminal.wait_for("Kind")
     assert (house.folder / "credentials/irina").read_text() == "another's\n"
     with Terminal(house, "account", "add", "--user", "acme/nobody") as terminal:
-        terminal.wait_for("there is no user 'acme/nobody'")
+        terminal.wait_for("operator acme has no user 'nobody'")
         assert terminal.ended() == 1
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import FilingFault, Folders, Query, Viewer, cli
+from gatewayd import FilingFault, Folders, Query, Seen, Viewer, cli
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -72,6 +72,46 @@ def test_a_queue_that_there_is_not_is_not_said_to_be_mended(slips: Slips, capsys
     assert "Did you mean front-office?" in said
     assert "mended" not in said
     assert slips.run("queue", "retry", "--operator", "acme", "--queue", "errors") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("import", "main", "--operator", "acme"), "--operator goes with --from-beginning, --key or --offered"),
+        (("import", "main", "--from-beginning", "--user", "acme/irina"), "and --user with the last two"),
+        (("import", "main", "--forward"), "--forward goes with"),
+        (("import", "main", "--key", "1", "--dry-run"), "--dry-run goes with none of"),
+        (("import", "main", "--offered", "--dry-run"), "--dry-run goes with none of"),
+        (("import", "main", "--offered", "--from-beginning"), "--offered goes with neither"),
+        (("import", "main", "--offered", "--key", "1"), "--offered goes with neither"),
+        (("import", "--key", "1", "--operator", "acme"), "name the ACCOUNT of a --key"),
+        (("import", "main", "--key", "1", "--folder", "INBOX"), "--folder goes with"),
+        (("import", "main", "--folder", "INBOX"), "--folder goes with"),
+        (("import", "main", "--offered"), "--operator is needed"),
+        (("remote", "--operator", "acme", "--waiting", "--from-beginning"), "--waiting goes without"),
+        (("remote", "--operator", "acme", "--user", "globetrot/otto"), "are two operators"),
+        (("dismiss", "main", "--key", "1", "--operator", "acme", "--user", "globetrot/otto"), "are two operators"),
+        (("mail", "list", "--user", "acme/irina", "--user", "globetrot/otto"), "are two operators"),
+    ],
+)
+def test_flags_that_do_not_go_together_choose_nothing(
+    slips: Slips, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert slips.run(*words) == 2
+    assert said in capsys.readouterr().err
+    assert slips.store.seen(Viewer(operator="acme"), "main") == Seen()
+
+
+def test_the_seen_mark_knows_what_was_listed_and_not_what_was_searched(slips: Slips, capsys: pytest.CaptureFixture[str]) -> None:
+    acme, remote = Viewer(operator="acme"), ("remote", "main", "--operator", "acme")
+    for words in (("--search", "Booking"), ("--since", "2020-01-01"), ("--before", "99"), ("--json",)):
+        # Its server can't be asked; what is known of it is listed all the same.
+        assert slips.run(*remote, *words) == (0 if "--before" in words else 1)
+        assert "Booking" in capsys.readouterr().out
+        assert slips.store.seen(acme, "main") == Seen()
+    assert slips.run(*remote) == 1
+    assert "(!) main" in capsys.readouterr().out
+    assert slips.store.seen(acme, "main") == Seen(mark=0, shown=int(slips.mail))
 
 
 def test_an_account_without_a_name_is_unknown(slips: Slips, capsys: pytest.CaptureFixture[str]) -> None:
