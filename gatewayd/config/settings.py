@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Setting", "settings"]
 
-#: What counts for an account that has none of its own.
+#: The settings that an account takes from gatewayd.yaml if its own file does not have them.
 _BY_MAIN: Sequence[YamlPath] = (("time_zone",),)
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
@@ -54,7 +54,7 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
         whose[0]: whose[1],
         "connections": "unlimited" if account.connections is None else account.connections,
         "second": account.second,
-        "time_zone": account.at.zone if account.at else None,
+        "time_zone": account.at.zone if account.at else document.data.get("time_zone", by_main.data.get("time_zone")),
     }
     found = [*_below((), own)]
     shared = _shared(account)
@@ -71,7 +71,10 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
 
 
 def _shared(account: AccountConfig) -> dict[str, object]:
-    """Return the credential that an account shares with others by its name, with what the account's own fields would say else."""
+    """Return the name of an account's shared credential, and those of its options that could be in the account's own file.
+
+    Empty if the account shares none.
+    """
     source = getattr(account.options, "credential", None)
     if not account.credential or not isinstance(source, TokenSource):
         return {}

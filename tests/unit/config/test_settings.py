@@ -54,6 +54,13 @@ def test_times_of_day_are_shown_with_their_zone_and_nothing_counts_beside_them(
     assert found["time_zone"] == zone
 
 
+def test_a_zone_is_shown_though_no_time_of_day_needs_it(tmp_path: Path) -> None:
+    found = shown(tmp_path, "time_zone: Europe/Berlin\nimport: {after: {move: Done}}\n", "time_zone: Asia/Tokyo\n")
+    assert found["time_zone"] == ("Europe/Berlin", "accounts/main.yaml:6")
+    assert found["import.every"] == ("1m", "")
+    assert found["import.after"] == ("move Done", "accounts/main.yaml:7")
+
+
 def test_what_a_shared_credential_says_is_shown_with_its_line(tmp_path: Path) -> None:
     app = "credentials:\n  app:\n    kind: office365\n    tenant: acme.example\n    client: 11111111-2222-3333-4444-555555555555\n    secret: !file secret\n"
     account = "kind: office365\noperators: [acme]\ncredential: app\nmailbox: sales@acme.example\nimport: {}\n"
