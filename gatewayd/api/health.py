@@ -119,7 +119,7 @@ class Task:
     operator: str | None = None
     #: Take just these keys, offered or waiting; empty takes what is due.
     keys: tuple[str, ...] = ()
-    #: The keys were chosen by a person, for an operator: those that are offered by now stay so.
+    #: A person chose these keys for one operator. What is still offered under one of them was not chosen, and stays offered.
     chosen: bool = False
     #: Forward rules fire for backlog, too.
     forward: bool = False

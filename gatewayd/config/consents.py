@@ -58,7 +58,7 @@ def load_sealing_keys(config: Config, store: Store) -> SealingKeys:
     """Return the keys of a config: the first is `sealing_key`, else that of ``sealing.key`` in the state folder, made if need be.
 
     Raises AuthError where ``prove_key`` does, and if the first is missing or too short; TransientError where the state folder
-    can't be used. Of the others, only what they have sealed misses those that can't be had.
+    can't be used. A key of `old_sealing_keys` that can't be had raises nothing here: only what it sealed can't be opened then.
     """
     prove_key(config, store)
     older, unread = _older_keys(config)

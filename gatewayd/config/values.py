@@ -102,7 +102,7 @@ class AccountConfig:
     connections: int | None = 2
     #: None: nothing is imported.
     imports: ImportConfig | None = None
-    #: The times of day at which it is visited; None: ever again, ``imports.every`` so often.
+    #: The times of day at which it is visited; None: every ``imports.every`` seconds.
     at: TimesOfDay | None = None
     #: None: nothing is sent.
     sends: SendConfig | None = None
@@ -136,8 +136,9 @@ class Config:
     store_options: Store.Options
     #: The key that our own messages are signed with; None: the one in the state folder.
     signing_key: Secret | None = None
-    #: The key that seals what the store keeps; None: the one in the state folder. And those that it was sealed by before.
+    #: The key that seals what the store keeps; None: the one in the state folder.
     sealing_key: Secret | None = None
+    #: The keys that sealed it before, which still open it.
     old_sealing_keys: tuple[Secret, ...] = ()
     #: The folder of single-file plugins, if there is one.
     plugins_folder: Path | None = None

@@ -60,7 +60,7 @@ class DestinationRun(PooledRun):
 
 
 def consent_mark(destination: str, config: Config) -> bytes:
-    """Return what differs once the person whose mailbox an account opens has consented anew; empty where nobody needs to."""
+    """Return a mark that changes when the person consents anew whose mailbox the account opens; empty if it needs no consent."""
     account = config.accounts.get(destination.removeprefix("account "))
     use = token_use(account.options) if account else None
     return use.source.consent_mark(use.user) if use else b""

@@ -274,7 +274,7 @@ class Dispatcher:
         self._pool.ended(run, slot)
         before = self._rests.pop(run.destination, None)
         if done.error is not None:
-            # Whose log-in was refused goes on as soon as its person has consented.
+            # Where the log-in was refused, deliveries go on as soon as the person has consented.
             mark = consent_mark(run.destination, self._config) if isinstance(done.error, AuthError) else None
             self._rests[run.destination] = DestinationPause(done.failures, time.monotonic() + done.rest, mark)
             journal.destination_failed(run.destination, done.error, retry_in=done.rest, failures=done.failures)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TimesOfDay", "zone_of"]
 
-#: Days from a moment's own on, one of which has the next time. The third, where clocks are put back over midnight: tomorrow's time
-#: may have come already.
+#: The next time is on the moment's own day or on one of the two days after it. It is on the third where clocks are put back over
+#: midnight: tomorrow's time may have come already.
 _DAYS = range(3)
 _SECOND = timedelta(seconds=1)
 
@@ -59,7 +59,7 @@ class TimesOfDay:
     def _on(self, day: date, zone: tzinfo) -> Iterator[datetime]:
         for one in self.times:
             shown = datetime.combine(day, one)
-            # Of two moments with this time, the first; with the offset of before where there is none (PEP 495).
+            # If clocks show the time twice, this is the first moment. If they skip it, the offset is that of before (PEP 495).
             found = shown.replace(tzinfo=zone, fold=0).astimezone(UTC)
             skipped = found.astimezone(zone).replace(tzinfo=None) != shown
             yield _change(shown.replace(tzinfo=zone, fold=1).astimezone(UTC), found, zone) if skipped else found

@@ -60,7 +60,7 @@ class OfferVerbs(ABC):
 
     @abstractmethod
     def end_choice(self, lease: Lease, operator: str, entry_ids: Collection[int], *, otherwise: str) -> None:
-        """Commit that what the operator chose is filed for it; ``otherwise`` says why it never gets what it has no filing of."""
+        """Commit that the operator's choice of these is done: filed, or refused where it has no filing; ``otherwise`` says why."""
 
     @abstractmethod
     def senders_of_offers(
