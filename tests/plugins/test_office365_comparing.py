@@ -99,6 +99,18 @@ def test_pages_that_exchange_can_not_make_are_smaller(site: GraphSite, times: in
         assert compared(session, cursor)[0] == ids(site)
 
 
+def test_a_folder_whose_first_listing_has_not_ended_is_listed_anew(site: GraphSite) -> None:
+    site.deliver([message(number) for number in range(2)])
+    site.graph.knobs.empty_pages = 1
+    with opened(site) as session:
+        unfinished = next(iter(session.listing("INBOX", None))).cursor
+        found, exists, cursors = compared(session, unfinished)
+    assert (set(found), exists) == (set(ids(site)), 2)
+    # Else what came in between would be backlog for good.
+    behind = [one for one in map(DeltaCursor.parse, cursors) if one is not None]
+    assert [one.backlog_until for one in behind].count(0) == 1
+
+
 def test_an_empty_folder_is_compared(site: GraphSite) -> None:
     with opened(site) as session:
         assert compared(session, last_cursor(session))[:2] == ([], 0)

@@ -474,17 +474,18 @@ class Piece(ServedResponse):
 
 
 @contextmanager
-def answering(said: Mapping[str, object], folder: Path, status: int = 200, *, drips: bool = False) -> Iterator[dict[str, str]]:
-    """Run an authority that answers the same to whatever it is asked; yields the fields that lead to it.
+def answering(*said: Mapping[str, object], folder: Path, status: int = 200, drips: bool = False) -> Iterator[dict[str, str]]:
+    """Run an authority that answers one after the other, and then the last one again; yields the fields that lead to it.
 
-    ``drips``: the answer comes in pieces of 16 KiB, with a wait between them.
+    ``drips``: an answer comes in pieces of 16 KiB, with a wait between them.
     """
     ca, context = server_certificate("localhost")
     (folder / "ca.pem").write_bytes(ca)
-    response = ServedResponse(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(said).encode())
+    left = list(said)
 
     def serve(_request: ServedRequest, connection: ServedConnection) -> None:
-        whole = response.encoded()
+        body = json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode()
+        whole = ServedResponse(status=status, headers={"Content-Type": "application/json"}, body=body).encoded()
         step = 1 << 14 if drips else len(whole)
         for start in range(0, len(whole), step):
             connection.wait(0.1 if start else 0.0)
@@ -509,7 +510,7 @@ def answering(said: Mapping[str, object], folder: Path, status: int = 200, *, dr
 def test_what_is_no_lasting_token_is_not_taken_for_one(
     graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], kind: type[GatewaydError]
 ) -> None:
-    with answering(said, tmp_path) as given:
+    with answering(said, folder=tmp_path) as given:
         error = error_of(lambda: consent(graph, app, **given).redeem(request("a@acme.example"), "c0de"))
     assert type(error) is kind
     assert error.advice
@@ -528,7 +529,7 @@ def test_a_device_code_has_its_times_within_bounds(
     graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], times: tuple[float, float]
 ) -> None:
     body = {"user_code": "AB-CD", "device_code": "d", "verification_uri": "https://x.example/device", **said}
-    with answering(body, tmp_path) as given:
+    with answering(body, folder=tmp_path) as given:
         code = consent(graph, app, device_code=True, **given).device(request("a@acme.example"))
     assert code is not None
     assert (code.interval, code.lasts) == times
@@ -537,7 +538,7 @@ def test_a_device_code_has_its_times_within_bounds(
 @pytest.mark.parametrize("changed", [{"user_code": "\x1b[2J"}, {"verification_uri": ""}, {"device_code": 7}, {"user_code": "A B"}])
 def test_what_is_no_device_code_is_not_shown(graph: Graph, app: EntraApp, tmp_path: Path, changed: dict[str, object]) -> None:
     body = {"user_code": "AB-CD", "device_code": "d", "verification_uri": "https://x.example/device", **changed}
-    with answering(body, tmp_path) as given:
+    with answering(body, folder=tmp_path) as given:
         way = consent(graph, app, device_code=True, **given)
         error = error_of(lambda: way.device(request("a@acme.example")))
     assert type(error) is TransientError
@@ -547,10 +548,18 @@ def test_what_is_no_device_code_is_not_shown(graph: Graph, app: EntraApp, tmp_pa
 @pytest.mark.parametrize(("word", "interval"), [("slow_down", 12.0), ("authorization_pending", 7.0)])
 def test_an_authority_that_wants_patience_gets_it(graph: Graph, app: EntraApp, tmp_path: Path, word: str, interval: float) -> None:
     code = DeviceCode(user_code="A", url="https://x.example", device_code="d", interval=7, lasts=900)
-    with answering({"error": word}, tmp_path, status=400) as given:
+    with answering({"error": word}, folder=tmp_path, status=400) as given:
         found = consent(graph, app, device_code=True, **given).poll(code)
     assert isinstance(found, DeviceCode)
     assert found.interval == interval
+
+
+def test_a_device_code_without_a_second_refresh_token_keeps_the_first(graph: Graph, app: EntraApp, tmp_path: Path) -> None:
+    code = DeviceCode(user_code="A", url="https://x.example", device_code="d", interval=7, lasts=900)
+    first, second = ({"access_token": text, "expires_in": 60} for text in ("mail", "profile"))
+    with answering({**first, "refresh_token": "r"}, second, folder=tmp_path) as given:
+        found = consent(graph, app, device_code=True, **given).poll(code)
+    assert found == Grant(Token("profile", 60.0), "r")
 
 
 @pytest.mark.parametrize(
@@ -566,13 +575,13 @@ def test_all_names_of_a_mailbox_are_known_and_no_others(
     graph: Graph, app: EntraApp, tmp_path: Path, said: dict[str, object], names: list[str]
 ) -> None:
     """Of a private mailbox, Microsoft tells its log-in name only."""
-    with answering(said, tmp_path) as given:
+    with answering(said, folder=tmp_path) as given:
         found = consent(graph, app, **given).names(Grant(Token("a", 60.0)))
     assert list(found) == names
 
 
 def test_P6_a_name_that_drips_is_given_up_at_the_deadline(graph: Graph, app: EntraApp, tmp_path: Path) -> None:
-    with answering({"id": "1-2", "more": "x" * 500_000}, tmp_path, drips=True) as given:
+    with answering({"id": "1-2", "more": "x" * 500_000}, folder=tmp_path, drips=True) as given:
         way = consent(graph, app, timeout="1s", **given)
         error = error_of(lambda: way.names(Grant(Token("a", 60.0))))
     assert isinstance(error, TransientError)
@@ -623,6 +632,15 @@ def test_mail_is_listed_and_may_be_moved_by_a_persons_token(
         assert len(keys(session, cursor)) == 1
     requests = graph.log.find(f"/v1.0/users/{personal.mailbox}")
     assert requests == []
+
+
+def test_what_a_persons_token_may_do_is_told_where_the_mailbox_is_shut(
+    personal: Office365Options, mailbox: ExchangeMailbox
+) -> None:
+    mailbox.is_licensed = False
+    with closing(Office365(personal, account="irina").open()) as session:
+        (told,) = session.problems(["INBOX"], None)
+    assert "the access token has Mail.ReadWrite, Mail.Send, User.Read" in told
 
 
 @pytest.mark.parametrize("mime_bytes", [2 << 20, 0])
