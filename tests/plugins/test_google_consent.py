@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import AuthError, ConsentEnded, GatewaydError, Grant, Secret, Token, TransientError
+from gatewayd import HIDDEN, AuthError, ConsentEnded, GatewaydError, Grant, Secret, Token, TransientError
 from gatewayd_google.consent import GoogleConsent
 from gatewayd_google.credential import Google
 from gatewayd_google.options import GoogleOptions
@@ -148,8 +148,9 @@ def test_a_code_serves_once_and_for_who_asked_for_it(site: GoogleSite) -> None:
         assert "the pasted address is too old, was used already, or is not whole (400 invalid_grant" in error.message
 
 
-def test_a_person_who_does_not_tick_the_box_is_told(site: GoogleSite) -> None:
-    site.consents.scope = "openid"
+@pytest.mark.parametrize("ticked", ["openid", "openid https://mail.google.com/feed/atom"])
+def test_a_person_who_does_not_tick_the_box_is_told(site: GoogleSite, ticked: str) -> None:
+    site.consents.scope = ticked
     way = GoogleConsent(options(site))
     error = error_of(lambda: connected(site, way))
     assert type(error) is AuthError
@@ -216,6 +217,29 @@ def test_fields_that_do_not_go_together_are_faults(site: GoogleSite, changed: di
     given_fields = {name: secret(site.ca_file.parent, name, "x") if value == "S" else value for name, value in changed.items()}
     with pytest.raises(ValueError, match=what):
         options(site, **given_fields)
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("redeem", "client_secret"),
+        ("redeem", "code"),
+        ("redeem", "code_verifier"),
+        ("refresh", "client_secret"),
+        ("refresh", "refresh_token"),
+    ],
+)
+def test_P9_no_secret_of_a_consent_is_shown_though_google_repeats_it(site: GoogleSite, step: str, name: str) -> None:
+    way = GoogleConsent(options(site))
+    grant = connected(site, way)
+    code = told(ended_at(site, way))["code"]
+    site.repeats = (name, "error_description")
+    if step == "redeem":
+        error = error_of(lambda: way.redeem(request(USER), code))
+    else:
+        error = error_of(lambda: way.refresh(USER, "", grant.refresh_token))
+    assert site.forms[-1][name] not in f"{error!r} {error.sentences}"
+    assert HIDDEN in error.message
 
 
 def test_P9_no_secret_is_in_any_repr(site: GoogleSite) -> None:
