@@ -133,10 +133,11 @@ class Twice(Hasty):
     """Takes two connections; the first mail of each is answered twice."""
 
     def _serve(self) -> None:
-        with self._listener, suppress(OSError):
+        with self._listener:
             for _ in range(2):
                 connection, _ = self._listener.accept()
-                with connection:
+                # Whoever hangs up while an answer is on its way to him resets the connection: the next one is served all the same.
+                with connection, suppress(OSError):
                     self._talk(connection)
                 self._within = b""
 
