@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.offers import Offer, Summary
 from gatewayd.api.tally import Tally
-from gatewayd.errors import TransientError
 from gatewayd.importing.backfilling import Backfill
 from gatewayd.importing.outcomes import contact_types
 from gatewayd.importing.readmission import sent_by
@@ -132,9 +131,11 @@ class Offering:
         while chosen := self._store.chosen_mails(self._lease.account, name, limit=BATCH):
             mails = list(dict.fromkeys(one.mail_id for one in chosen))
             filed, undecided = backfill.file(mails, admitted=True, new={one.mail_id for one in chosen if not one.backlog})
-            if undecided:
-                raise TransientError(f"operator {name}: {undecided}")
             self._context.reporter.filed(Tally(filed=filed))
+            if undecided:
+                # What others chose does not wait for it (P4).
+                self._context.reporter.note(f"operator {name}: {undecided}: what it chose waits for the next visit")
+                return
             others = "it is another operator's, or a user's: a delivery of theirs comes back by it"
             self._store.end_choice(self._lease, name, [one.entry_id for one in chosen], otherwise=others)
             self._context.go_on()

@@ -98,6 +98,26 @@ def test_a_second_choice_is_filed_from_the_bytes_that_are_here(shared: Gateway) 
     assert len(shared.filings()) == 1
 
 
+def test_P4_an_operator_whose_file_is_faulty_keeps_nobody_elses_choice_from_being_filed(tmp_path: Path) -> None:
+    known = directory([], [make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")])
+    imports = ImportConfig(take="chosen", contact_types={"customer": ("sales",)})
+    calm, specs = matcher("calm", links_all), [spec(one, "calm", known=True) for one in ("acme", "globetrot", "third")]
+    with Gateway(tmp_path, filled(1), imports=imports, plugins=[known, calm], specs=specs) as gateway:
+        gateway.good()
+        third = Viewer(operator="third")
+        choose(gateway, third, "1:1")
+        gateway.good()
+        for viewer in (ACME, GLOBETROT):
+            choose(gateway, viewer, "1:1")
+        gateway.specs = [spec("acme", "calm", known=True, faulty=True), *specs[1:]]
+        report = gateway.visit()
+        assert (report.error, len(gateway.filings()), len(gateway.filings("globetrot"))) == (None, 0, 1)
+        assert any("what it chose waits for the next visit" in note for note in report.notes)
+        gateway.specs = specs
+        gateway.good()
+        assert (len(gateway.filings()), len(gateway.filings("globetrot")), len(gateway.filings("third"))) == (1, 1, 1)
+
+
 def test_two_keys_with_the_same_bytes_are_each_filed_for_who_chose_them(tmp_path: Path) -> None:
     transport = FakeTransport(account="main")
     transport.deliver(make_raw(1))
