@@ -13,7 +13,7 @@ from gatewayd_sql.admission_tables import refused as table
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
-from gatewayd_sql.offering_tables import UNADMITTED, offered_to
+from gatewayd_sql.offering_tables import UNADMITTED, of_account
 from gatewayd_sql.refused import KEEP_WAITING, forget, refused_row
 from gatewayd_sql.tables import WAITING, ledger, mail
 from gatewayd_sql.tables import folder as folders
@@ -82,7 +82,7 @@ _THEIR_MAILS = _ALL_MAILS.where(one_of(refused_filing.c.sender, name="senders"))
 _WITH_OFFERS = (
     select(folders.c.account)
     .distinct()
-    .where(one_of(folders.c.account, name="accounts"), exists().where(offered_to.c.account == folders.c.account, UNADMITTED))
+    .where(one_of(folders.c.account, name="accounts"), exists().where(of_account(folders.c.account), UNADMITTED))
 )
 _WITH_FILINGS = (
     select(folders.c.account)

@@ -36,8 +36,10 @@ _FINAL = Many(_END)
 _RESIZE = Many(_END.values(size=bindparam("bytes")))
 _REREAD = Many(_END)
 _DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
+# Of a range of accounts SQLite looks each id up. Of one value it takes an index, and walks through all that waits in the account.
+_MINE = ledger.c.account.between(bindparam("account"), bindparam("account"))
 _WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival, ledger.c.described).where(
-    ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
+    _MINE, ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
 )
 _IN = select(content.c.id).where(one_of(content.c.id, name="ids"))
 _KEEP = Many(InsertOrIgnore(content))

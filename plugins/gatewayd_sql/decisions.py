@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, case, exists, false, select, true, updat
 
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import one_of
-from gatewayd_sql.offering_tables import offer, offered_to
+from gatewayd_sql.offering_tables import CHOSEN, OFFERED, offer, offered_to
 from gatewayd_sql.tables import ledger
 from gatewayd_sql.times import clean
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Filing
 
-__all__ = ["UNDECIDED", "filed", "move_offers", "offer_again", "put_back", "resettle"]
+__all__ = ["OPEN", "filed", "move_offers", "offer_again", "put_back", "resettle"]
 
 _OF = offered_to.c.entry_id == ledger.c.id
 
@@ -33,7 +33,7 @@ def _some(*decisions: str) -> ColumnElement[bool]:
 
 
 #: Whether an operator that an entry of the ledger is offered to has not decided, or has not got what it chose.
-UNDECIDED = _some("offered", "undecided", "chosen")
+OPEN = _some("offered", "undecided", "chosen")
 
 _STATE = case(
     (_some("chosen"), "waiting"),
@@ -46,6 +46,11 @@ _STATE = case(
 _MOVES = tuple(
     Many(update(table).where(table.c.entry_id == bindparam("old")).values(entry_id=bindparam("new")))
     for table in (offer, offered_to)
+)
+_PUT_BACK = Many(
+    update(offered_to)
+    .where(offered_to.c.entry_id == bindparam("entry"), offered_to.c.decision == CHOSEN)
+    .values(decision=OFFERED, cause=bindparam("why"))
 )
 
 
@@ -64,14 +69,11 @@ def offer_again(connection: Connection, entry_ids: Collection[int]) -> None:
 
 def put_back(connection: Connection, causes: Mapping[int, str]) -> None:
     """Let what was chosen and could not be had be offered again, each with its cause."""
-    chosen = (
-        select(offered_to.c.entry_id).distinct().where(one_of(offered_to.c.entry_id, causes), offered_to.c.decision == "chosen")
-    )
-    for entry_id in connection.scalars(chosen).all():
-        # First the row that others wait for.
-        connection.execute(update(ledger).where(ledger.c.id == entry_id).values(state="offered"))
-        these = update(offered_to).where(offered_to.c.entry_id == entry_id, offered_to.c.decision == "chosen")
-        connection.execute(these.values(decision="offered", cause=clean(causes[entry_id])))
+    chosen = select(offered_to.c.entry_id).distinct().where(one_of(offered_to.c.entry_id, causes), offered_to.c.decision == CHOSEN)
+    if ids := connection.scalars(chosen).all():
+        # First the rows that others wait for.
+        connection.execute(update(ledger).where(one_of(ledger.c.id, ids)).values(state="offered"))
+        _PUT_BACK.run(connection, [{"entry": one, "why": clean(causes[one])} for one in ids])
 
 
 def filed(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> None:
@@ -84,12 +86,14 @@ def filed(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> None
         connection.execute(update(offered_to).where(*these).values(decision="filed", cause=""))
 
 
-def move_offers(connection: Connection, taken: Mapping[int, int]) -> None:
-    """Let what is kept of entries, by id, be that of the entries that took them over."""
-    rows = [{"old": old, "new": new} for old, new in taken.items()]
+def move_offers(connection: Connection, account: str, folder: str, taken: Mapping[int, str]) -> None:
+    """Let what was decided about entries, by id, be decided about the entries of these keys, which are their messages."""
+    if not taken:
+        return
+    here = select(ledger.c.key, ledger.c.id).where(ledger.c.account == account, ledger.c.folder == folder)
+    new = {row.key: row.id for row in connection.execute(here.where(one_of(ledger.c.key, taken.values())))}
     for many in _MOVES:
-        many.run(connection, rows)
-    if taken:
-        for ids, described in ((taken.values(), true()), (taken.keys(), false())):
-            connection.execute(update(ledger).where(one_of(ledger.c.id, list(ids))).values(described=described))
-        resettle(connection, list(taken.values()))
+        many.run(connection, [{"old": old, "new": new[key]} for old, key in taken.items()])
+    for ids, described in ((list(new.values()), true()), (list(taken), false())):
+        connection.execute(update(ledger).where(one_of(ledger.c.id, ids)).values(described=described))
+    resettle(connection, list(new.values()))

@@ -12,7 +12,7 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.decisions import offer_again, resettle
 from gatewayd_sql.dialect import InsertOrIgnore, each, one_of
 from gatewayd_sql.leases import fence
-from gatewayd_sql.offering_tables import OFFERED, REFUSED, UNADMITTED, UNDECIDED, offer, offered_to
+from gatewayd_sql.offering_tables import CHOSEN, OFFERED, REFUSED, UNADMITTED, UNDECIDED, of_account, offer, offered_to
 from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.seen import confirm, marked, remember
@@ -65,18 +65,14 @@ _SHOWN = (
 _CHOSEN = (
     select(offered_to.c.entry_id, offered_to.c.operator)
     .join_from(offered_to, ledger, ledger.c.id == offered_to.c.entry_id)
-    .where(*_HERE, offered_to.c.account == bindparam("account"), offered_to.c.decision == "chosen", ledger.c.state == WAITING)
+    .where(*_HERE, offered_to.c.account == bindparam("account"), offered_to.c.decision == CHOSEN, ledger.c.state == WAITING)
     .order_by(offered_to.c.entry_id, offered_to.c.operator)
 )
 _CHOSEN_MAILS = (
     select(ledger.c.id, ledger.c.mail_id, ledger.c.backlog)
     .join_from(offered_to, ledger, ledger.c.id == offered_to.c.entry_id)
-    .where(
-        offered_to.c.account == bindparam("account"),
-        offered_to.c.operator == bindparam("operator"),
-        offered_to.c.decision == "chosen",
-        ledger.c.mail_id.is_not(None),
-    )
+    .where(of_account(bindparam("account")), offered_to.c.operator == bindparam("operator"))
+    .where(offered_to.c.decision == CHOSEN, ledger.c.mail_id.is_not(None))
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )

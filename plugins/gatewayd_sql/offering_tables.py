@@ -7,13 +7,18 @@ seen        how much of an account's list a viewer has seen
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Table, Text, literal_column
 
 from gatewayd_sql.admission_tables import metadata
 from gatewayd_sql.dialect import SMALL_ROWS, Id, only_where
 from gatewayd_sql.tables import ledger
 
-__all__ = ["CHOSEN", "OFFERED", "UNADMITTED", "UNDECIDED", "metadata", "offer", "offered_to", "seen"]
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+__all__ = ["CHOSEN", "OFFERED", "REFUSED", "UNADMITTED", "UNDECIDED", "metadata", "of_account", "offer", "offered_to", "seen"]
 
 #: Spelled out like ``WAITING``.
 CHOSEN, OFFERED, UNDECIDED, REFUSED = (literal_column(f"'{word}'", Text) for word in ("chosen", "offered", "undecided", "refused"))
@@ -62,6 +67,15 @@ Index("offered_to_chosen", offered_to.c.account, offered_to.c.entry_id, **only_w
 #: An operator's admission did not let it pass. It is a condition of its own since an index has it.
 UNADMITTED = (offered_to.c.decision == UNDECIDED) | (offered_to.c.decision == REFUSED)
 Index("offered_to_unadmitted", *offered_to.c["account", "operator", "entry_id"], **only_where(UNADMITTED))
+
+
+def of_account(account: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an offer is an account's, where a condition beside it has an index.
+
+    Of a range SQLite takes that index. Of one value it takes the primary key, and looks at each offer of the account.
+    """
+    return offered_to.c.account.between(account, account)
+
 
 seen = Table(
     "seen",

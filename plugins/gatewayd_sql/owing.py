@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, case, func, literal_column, select, upda
 
 from gatewayd import Action, Lease, Listed, Owed, OwedVerbs, Reread
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.decisions import UNDECIDED
+from gatewayd_sql.decisions import OPEN
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
 from gatewayd_sql.rows import value_of
@@ -31,7 +31,7 @@ _OWED = (
     .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
     .where(ledger.c.account == bindparam("account"), ledger.c.owed.is_not(None), ledger.c.gone_at.is_(None))
-    .where(ledger.c.id > bindparam("after"), ~UNDECIDED)
+    .where(ledger.c.id > bindparam("after"), ~OPEN)
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )

@@ -154,16 +154,7 @@ class EnteredPage:
             moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
             self.connection.execute(moved, [{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
         move(self.connection, self.account, self.folder, {one: key for one, key in taken.items() if one in refused})
-        self._move(offered)
-
-    def _move(self, offered: Mapping[int, str]) -> None:
-        """Let what was decided about entries, by id, be decided about these keys, which are their messages."""
-        if offered:
-            found = self.connection.execute(
-                _LISTED, {"account": self.account, "folder": self.folder, "keys": list(offered.values())}
-            )
-            new = {row.key: row.id for row in found}
-            move_offers(self.connection, {entry_id: new[key] for entry_id, key in offered.items()})
+        move_offers(self.connection, self.account, self.folder, offered)
 
 
 def entry_row(account: str, folder: str, entry: Entry, time: float) -> dict[str, object]:

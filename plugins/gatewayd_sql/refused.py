@@ -25,6 +25,12 @@ _REFUSE = Many(InsertOrIgnore(refused_filing))
 _KEEP = Many(InsertOrReplace(refused))
 KEEP_WAITING = Many(InsertOrIgnore(refused))
 
+_OF_KEY = (ledger.c.account == bindparam("of"), ledger.c.folder == bindparam("at"), ledger.c.key == bindparam("called"))
+_MOVE = Many(
+    update(refused)
+    .where(refused.c.entry_id == bindparam("old"))
+    .values(entry_id=select(ledger.c.id).where(*_OF_KEY).scalar_subquery())
+)
 _DOUBT = update(refused).where(refused.c.entry_id == bindparam("entry")).values(since=bindparam("from"))
 
 
@@ -48,9 +54,7 @@ def refused_row(entry_id: int, senders: Iterable[str], *, final: bool, since: fl
 
 def move(connection: Connection, account: str, folder: str, taken: Mapping[int, str]) -> None:
     """Let what is kept of entries, by id, be that of the entries of these keys, which took their states over."""
-    for old, key in taken.items():
-        new = select(ledger.c.id).where(ledger.c.account == account, ledger.c.folder == folder, ledger.c.key == key)
-        connection.execute(update(refused).where(refused.c.entry_id == old).values(entry_id=new.scalar_subquery()))
+    _MOVE.run(connection, [{"old": old, "of": account, "at": folder, "called": key} for old, key in taken.items()])
 
 
 def refuse(connection: Connection, account: str, filed: Iterable[Filed]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, not_, or_, select
 
 from gatewayd_sql.admission_tables import REFUSED, refused, refused_filing
 from gatewayd_sql.dialect import now
-from gatewayd_sql.offering_tables import CHOSEN, UNADMITTED, offered_to
+from gatewayd_sql.offering_tables import CHOSEN, UNADMITTED, of_account, offered_to
 from gatewayd_sql.tables import WAITING, ledger
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ __all__ = ["at_rest"]
 
 _ACCOUNT: BindParameter[str] = bindparam("account")
 _ENTRIES = exists().where(ledger.c.account == _ACCOUNT)
-# Of a range SQLite takes the index of what is asked for. Of one value it takes the primary key, and looks at each offer.
-_OFFERS = exists().where(offered_to.c.account.between(_ACCOUNT, _ACCOUNT))
+_OFFERS = exists().where(of_account(_ACCOUNT))
 _STANDS = ledger.c.gone_at.is_(None)
 # Each is a condition of what one of those verbs returns, and has the index of that.
 _AT_REST = select(

@@ -72,6 +72,9 @@ class ArrivedKeys:
     time: float
     #: Entries that are gone and come back as they were.
     _back: list[int] = field(default_factory=list)
+    #: The keys of entries whose senders and admissions, or whose offers, the folder's own entries take over.
+    _judged: dict[int, str] = field(default_factory=dict)
+    _offered: dict[int, str] = field(default_factory=dict)
 
     def enter(self, entries: Mapping[str, Entry]) -> tuple[set[str], int]:
         """Enter those of the keys that the ledger has; return them, and how many are new in the folder."""
@@ -89,6 +92,8 @@ class ArrivedKeys:
             new += self._take_over(entry, same, source)
         if self._back:
             self.connection.execute(update(ledger).where(one_of(ledger.c.id, self._back)).values(gone_at=None))
+        move(self.connection, self.account, self.folder, self._judged)
+        move_offers(self.connection, self.account, self.folder, self._offered)
         return entered, new
 
     def _take_over(self, entry: Entry, rows: Sequence[_Row], source: _Row) -> bool:
@@ -117,11 +122,10 @@ class ArrivedKeys:
             self.connection.execute(_SHOWN.values(folder=self.folder), {"of": source.mail_id})
         elif own is None or own.id != source.id:
             # Who sent it, and for whom a person admitted it.
-            move(self.connection, self.account, self.folder, {source.id: source.key})
+            self._judged[source.id] = source.key
         if source.described and not (own is not None and own.described):
             # What was decided about it, too.
-            mine = select(ledger.c.id).where(ledger.c.account == self.account, ledger.c.folder == self.folder)
-            move_offers(self.connection, {source.id: self.connection.execute(mine.where(ledger.c.key == source.key)).scalar_one()})
+            self._offered[source.id] = source.key
         return own is None
 
     def _state(self, entry: Entry, source: _Row) -> dict[str, object]:
