@@ -58,7 +58,7 @@ class Offering:
                 self._context.reporter.note(
                     f"{folder}: the server has no headers of {left} of {len(page)} messages that are offered"
                 )
-            # What can't be had is shown without a word: it is asked for no second time.
+            # A message without headers has an empty summary: the server is asked for it no second time.
             said = {entry_id: found.get(key) or Summary(key=key) for entry_id, key in page}
             decisions = self._decisions({entry_id: one.senders for entry_id, one in said.items()}, self._context.specs)
             user = self._context.account.user
