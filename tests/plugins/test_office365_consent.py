@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gatewayd import (
+    HIDDEN,
     Action,
     AuthError,
     ConsentEnded,
@@ -578,6 +579,30 @@ def test_all_names_of_a_mailbox_are_known_and_no_others(
     with answering(said, folder=tmp_path) as given:
         found = consent(graph, app, **given).names(Grant(Token("a", 60.0)))
     assert list(found) == names
+
+
+APP_SECRET, CODE, REFRESH = "app-secret-" + "s" * 40, "1.Acode-" + "c" * 40, "1.Arefresh-" + "r" * 40
+
+
+@pytest.mark.parametrize(
+    ("step", "repeated"),
+    [
+        (lambda way: way.redeem(request("a@acme.example"), CODE), CODE),
+        (lambda way: way.redeem(request("a@acme.example"), CODE), VERIFIER),
+        (lambda way: way.redeem(request("a@acme.example"), CODE), APP_SECRET),
+        (lambda way: way.refresh("a@acme.example", "", REFRESH), REFRESH),
+        (lambda way: way.refresh("a@acme.example", "", REFRESH), APP_SECRET),
+        (lambda way: way.poll(DeviceCode(user_code="A", url="https://x", device_code=CODE, interval=5, lasts=900)), CODE),
+    ],
+)
+def test_P9_no_secret_is_shown_though_microsoft_repeats_it(
+    graph: Graph, app: EntraApp, tmp_path: Path, step: Callable[[Office365Consent], object], repeated: str
+) -> None:
+    said = {"error": "odd", "error_codes": [1], "error_description": f"AADSTS1: no such thing as {repeated}"}
+    with answering(said, folder=tmp_path, status=400) as given:
+        error = error_of(lambda: step(consent(graph, app, secret=secret_file(tmp_path, APP_SECRET), **given)))
+    assert repeated not in f"{error!r} {error.sentences}"
+    assert HIDDEN in error.message
 
 
 def test_P6_a_name_that_drips_is_given_up_at_the_deadline(graph: Graph, app: EntraApp, tmp_path: Path) -> None:

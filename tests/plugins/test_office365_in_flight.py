@@ -271,6 +271,15 @@ def test_an_action_that_is_refused_keeps_none_of_the_others_back(site: GraphSite
     assert [one.is_read for one in site.mailbox.messages()].count(True) == COUNT - 1
 
 
+def test_many_actions_that_are_refused_keep_none_back_once_one_was_done(site: GraphSite) -> None:
+    with opened(site) as session:
+        wanted = [one.key for one in keys(session)]
+        site.graph.fail("PATCH", status=403, code="ErrorAccessDenied", after=1, times=10)
+        with pytest.raises(PermanentError, match=f"10 of {COUNT} messages"):
+            session.settle("INBOX", wanted, Action(do="seen"))
+    assert sum(one.is_read for one in site.mailbox.messages()) == COUNT - 10
+
+
 # --- the pace ---------------------------------------------------------------------------------------------------------
 
 
