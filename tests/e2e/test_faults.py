@@ -7,14 +7,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.servers import Dovecot
-from gatewayd.testing.servers.proxy import free_ports
+from gatewayd.testing.servers.proxy import FaultProxy, free_ports
 from tests.e2e.house import ROOT, House
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,19 +142,25 @@ def test_missing_folder_is_that_folders_fault(house: House, dovecot: Dovecot, us
 
 
 def test_second_import_says_who_holds_the_account(house: House, dovecot: Dovecot, user: str) -> None:
-    dovecot.deliver(user, booking_messages(2000, seed=3))
-    house.account("main", "imap", dovecot.ports["imap"], user)
-    with house.start("import", "main", "--json") as first:
-        database = house.state / "gatewayd.db"
-        held = None
-        while first.poll() is None and (held is None or held.code == 0):
-            if database.exists():
-                held = house.run("import", "main")
-        out, _ = first.communicate(timeout=60)
-    assert held
-    assert held.code == 1, "the second never met the first"
-    assert f"process {first.pid} on " in held.err
-    assert '"filed": 2003' in out
+    connected, go_on = threading.Event(), threading.Event()
+
+    def hold(_count: int) -> None:
+        connected.set()
+        go_on.wait(LONG)
+
+    with FaultProxy("127.0.0.1", dovecot.ports["imap"]) as proxy:
+        proxy.call_at(1, hold)
+        house.account("main", "imap", proxy.port, user, timeout=f"{LONG:g}s")
+        with house.start("import", "main", "--json") as first:
+            try:
+                assert connected.wait(LONG), "the first never came to the server"
+                second = house.run("import", "main")
+            finally:
+                go_on.set()
+            out, _ = first.communicate(timeout=LONG)
+    assert second.code == 1
+    assert f"process {first.pid} on " in second.err
+    assert '"filed": 3' in out
 
 
 @pytest.fixture
