@@ -100,6 +100,8 @@ from gatewayd.api.options import ConfigPath as ConfigPath
 from gatewayd.api.options import Day as Day
 from gatewayd.api.options import Duration as Duration
 from gatewayd.api.options import Secret as Secret
+from gatewayd.api.public_addresses import is_public_address as is_public_address
+from gatewayd.api.public_addresses import public_places as public_places
 from gatewayd.api.queries import Audit as Audit
 from gatewayd.api.queries import DatabaseCheck as DatabaseCheck
 from gatewayd.api.queries import EntryView as EntryView

@@ -12,17 +12,15 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from gatewayd.api.hosts import Deadline, looked_up, reached
 from gatewayd.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from gatewayd.api.hosts import HostAddress, Peer
-
-    Choose: TypeAlias = Callable[[Sequence[HostAddress]], Sequence[HostAddress]]
+    from gatewayd.api.hosts import Peer
 
 __all__ = ["ANSWER_BYTES", "LEAST_RATE", "Connection"]
 
@@ -51,14 +49,13 @@ class Connection:
         port: int,
         context: ssl.SSLContext | None = None,
         *,
-        choose: Choose = lambda places: places,
         most: float = math.inf,
         made: Callable[[Connection], object] = lambda _: None,
     ) -> None:
         """Connect, with TLS from the first byte if there is a ``context``.
 
-        ``choose`` returns those of the host's addresses that are tried. ``made`` is called with the connection before it connects,
-        so that another thread can cut it meanwhile.
+        It connects to no address but those that ``server.permitted`` returns. ``made`` is called with the connection before it
+        connects, so that another thread can cut it meanwhile.
         This begins a step of ``server.timeout`` in all, and at most ``most`` seconds, including the look-up of the host's name. The
         protocol's log-in belongs to the same step.
         """
@@ -74,7 +71,7 @@ class Connection:
         self.step(_CONNECT, rate=0, most=most)
         made(self)
         try:
-            self._sock = self._connected(port, choose)
+            self._sock = self._connected(port)
             if context:
                 self.start_tls(context)
         except BaseException:
@@ -206,7 +203,7 @@ class Connection:
 
     # --- bounds -----------------------------------------------------------------------------------------------------
 
-    def _connected(self, port: int, choose: Choose) -> socket.socket:
+    def _connected(self, port: int) -> socket.socket:
         """Return a socket connected to the first of the host's addresses that answers. The look-up is part of the step."""
         until = Deadline(self._until, lambda: self._cut)
         try:
@@ -215,7 +212,7 @@ class Connection:
             text = f"{self.where}: the host was not found within {round(self._seconds, 1):g} s: no name server answers"
             raise TransientError(text, advice="See to the name server of this machine (resolv.conf).") from None
         try:
-            sock = reached(choose(places), until)
+            sock = reached(self._server.permitted(places), until)
         except TimeoutError:
             raise self._late() from None
         # The second piece of a command must not wait until the first is acknowledged.

@@ -13,10 +13,11 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 
 from gatewayd.api.connection import Connection
 from gatewayd.api.options import ConfigPath, Duration, Secret
+from gatewayd.api.public_addresses import public_places
 from gatewayd.api.regular_files import read_regular
 from gatewayd.errors import AuthError, ConfigError, TransientError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
     from typing import Self
+
+    from gatewayd.api.hosts import HostAddress
 
 __all__ = ["Endpoint", "Login", "Server", "other_protocol", "socket_errors", "tls_context"]
 
@@ -81,6 +84,24 @@ class Server(BaseModel):
         gt=0,
         le=3600,
     )
+
+    #: See ``public_only``.
+    _public_only: bool = PrivateAttr(default=False)
+
+    def public_only(self) -> Self:
+        """Return the same server, which is connected to by public addresses only: for a host that is no administrator's word."""
+        found = self.model_copy()
+        # pydantic's model_copy sets no private attribute.
+        found._public_only = True  # noqa: SLF001  it is our own class
+        return found
+
+    def permitted(self, places: Sequence[HostAddress], /) -> Sequence[HostAddress]:
+        """Return those of the host's addresses that may be connected to; raises AuthError if there is none. It names none."""
+        found = public_places(places) if self._public_only else places
+        if places and not found:
+            advice = "Correct the host. One inside your own network has to be named by an administrator: `accounts_of_users.hosts`."
+            raise AuthError(f"{self.where}: the host has no public address", advice=advice)
+        return found
 
     @property
     def effective_port(self) -> int:

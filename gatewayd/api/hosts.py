@@ -60,6 +60,9 @@ class Peer(Protocol):
     def security(self) -> Literal["tls", "starttls", "none"]:
         """Whether it speaks TLS."""
 
+    def permitted(self, places: Sequence[HostAddress], /) -> Sequence[HostAddress]:
+        """Return those of the host's addresses that may be connected to; raises AuthError if there is none."""
+
 
 class Deadline(NamedTuple):
     """How long something is waited for."""

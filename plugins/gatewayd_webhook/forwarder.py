@@ -36,7 +36,9 @@ class Webhook(Forwarder):
         """See ``Forwarder``: connects, and asks for nothing yet."""
         keys = Keys(self.options.secret, self.options.previous_secret)
         options = self.options
-        pool = HttpPool(options.url, ca_file=options.ca_file, timeout=options.timeout, kept=1, choose=partial(permitted, options))
+        pool = HttpPool(
+            options.url, ca_file=options.ca_file, timeout=options.timeout, kept=1, permitted=partial(permitted, options)
+        )
         client = HttpClient(pool)
         client.open()
         return WebhookCourier(options, keys, pool, client)

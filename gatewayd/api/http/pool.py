@@ -66,13 +66,13 @@ class HttpPool:
         field: str = "url",
         kept: int = 4,
         idle: float = 30.0,
-        choose: Callable[[Sequence[HostAddress]], Sequence[HostAddress]] = lambda places: places,
+        permitted: Callable[[Sequence[HostAddress]], Sequence[HostAddress]] = lambda places: places,
     ) -> None:
         """Nothing is connected yet. ``url`` names the server; its path does not matter here. Raises ValueError if it is no URL.
 
         ``timeout``: seconds that connecting may take, and each part of a request (``HttpClient.stream``). ``field``: the YAML field
         with the URL, as errors name it. At most ``kept`` connections are kept, and none is used again after ``idle`` seconds.
-        ``choose`` returns those of the host's addresses that may be connected to, or raises.
+        ``permitted`` returns those of the host's addresses that may be connected to, or raises.
         """
         parts = split_url(url, _MAX_LINK)
         #: The host's name in lower case, or its address without brackets.
@@ -90,7 +90,7 @@ class HttpPool:
         self.timeout = timeout
         self.field = field
         self._most, self._idle = kept, idle
-        self._choose = choose
+        self.permitted = permitted
         self._door = threading.Lock()
         #: The one that was used last is last.
         self._kept: list[KeptConnection] = []
@@ -145,7 +145,7 @@ class HttpPool:
         """
         context = tls_context(self._ca_file) if self.security == "tls" else None
         try:
-            return KeptConnection(Connection(self, self.port, context, choose=self._choose, most=most, made=made))
+            return KeptConnection(Connection(self, self.port, context, most=most, made=made))
         except OSError as error:
             raise translated(error, self.where, self.field) from error
 
