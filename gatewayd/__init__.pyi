@@ -146,7 +146,9 @@ from gatewayd.api.store import ProvisionalVerbs as ProvisionalVerbs
 from gatewayd.api.store import RequestVerbs as RequestVerbs
 from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
+from gatewayd.api.store import UserVerbs as UserVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
+from gatewayd.api.store.users import KnownUser as KnownUser
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment

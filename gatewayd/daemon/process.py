@@ -28,6 +28,7 @@ from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config, new_instance, open_store
 from gatewayd.daemon.status_summary import StatusMeter
 from gatewayd.daemon.systemd import Notifier
+from gatewayd.daemon.user_keeping import UserKeeping
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.matching import specs
 from gatewayd.matching.worker_matching import WorkerMatching
@@ -133,6 +134,7 @@ class Daemon:
             events=self._events,
         )
         self._supervisor = Supervisor(tools)
+        self._users = stack.enter_context(closing(UserKeeping(self._store)))
         self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._dispatcher.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = self._events.corrector = Corrector(
@@ -204,6 +206,7 @@ class Daemon:
         store = self._store
         # Before any account logs in by what it has.
         consents_of(config, lambda: store)
+        self._users.apply(config)
         made, router = specs(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
@@ -239,6 +242,7 @@ class Daemon:
         self._metrics.directories(self._workers.directories.healths())
         self._status_meter.look()
         self._notices.look()
+        self._users.look()
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))

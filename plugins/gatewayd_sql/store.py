@@ -21,6 +21,7 @@ from gatewayd_sql.provisional import Provisionals
 from gatewayd_sql.requests import RequestTables
 from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
+from gatewayd_sql.users import Users
 
 __all__ = ["Sql"]
 
@@ -41,6 +42,7 @@ class Sql(
     Auditor,
     Accounts,
     SecretTable,
+    Users,
     SqlOffer,
     # By the base alone Python would not notice that a verb is missing.
     Store,

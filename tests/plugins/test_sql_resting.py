@@ -10,10 +10,10 @@ from sqlalchemy import Engine, create_engine, event
 
 from gatewayd import Folders
 from gatewayd.testing.contracts.custodian import Custodian
-from gatewayd_sql.offering_tables import metadata
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.resting import at_rest
 from gatewayd_sql.store import Sql
+from gatewayd_sql.user_tables import metadata
 
 if TYPE_CHECKING:
     import sqlite3

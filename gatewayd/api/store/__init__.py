@@ -30,6 +30,7 @@ from gatewayd.api.store.offers import OfferVerbs
 from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVerbs
 from gatewayd.api.store.proofs import ProofVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
+from gatewayd.api.store.users import UserVerbs
 
 if TYPE_CHECKING:
     from gatewayd.api.roles import Folders
@@ -53,6 +54,7 @@ __all__ = [
     "RequestVerbs",
     "SecretVerbs",
     "Store",
+    "UserVerbs",
 ]
 
 
@@ -73,6 +75,7 @@ class Store(
     ProofVerbs,
     AccountVerbs,
     SecretVerbs,
+    UserVerbs,
 ):
     """Keeps ledger, raw mail, filings, links, deliveries, leases and sealed secrets.
 

@@ -20,6 +20,7 @@ __all__ = [
     "store_away",
     "store_back",
     "store_new",
+    "user_left",
 ]
 
 
@@ -37,6 +38,11 @@ def store_new(*, state: str) -> None:
     """The store made a new database, though this state folder was used before."""
     advice = "If there was mail in a database, stop gatewayd, and restore its backup first."
     write(logging.WARNING, "store new", state=state, advice=advice)
+
+
+def user_left(operator: str, user: str) -> None:
+    """The config no longer has a user: the user's shares, subscriptions and seen-marks are void."""
+    write(logging.WARNING, "user left", operator=operator, user=user)
 
 
 def notice_sent(*, begun: int, over: int, missed: int) -> None:

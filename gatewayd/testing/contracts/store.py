@@ -25,6 +25,7 @@ from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sealed_secrets import SecretContract
 from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
+from gatewayd.testing.contracts.users import UserContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ class StoreContract(
     AdmissionContract,
     RefusedFilingContract,
     SecretContract,
+    UserContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 
