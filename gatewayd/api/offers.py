@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.message.mail import BytesSource, parse
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -48,6 +46,8 @@ class Summary:
     @classmethod
     def of(cls, key: str, block: bytes) -> Summary:
         """Read a header block."""
+        from gatewayd.message.mail import BytesSource, parse  # noqa: PLC0415  imported late: who lists offers parses none
+
         view = parse(BytesSource(block))
         has = {name for name, value in view.headers if value.strip()}
         return cls(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,11 +14,8 @@ from gatewayd.api.queries import Query, Viewer
 from gatewayd.api.roles import Folders, Transport
 from gatewayd.api.store import Store
 from gatewayd.cli import output
-from gatewayd.config.signing_key import load_signer
+from gatewayd.cli.params import user_name
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec, specs
-from gatewayd.matching.worker_matching import WorkerMatching
-from gatewayd.outgoing.routing import Router
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
@@ -39,7 +34,9 @@ if TYPE_CHECKING:
     from gatewayd.cli.params import Asker
     from gatewayd.config import AccountConfig, Config
     from gatewayd.desk import Desk
+    from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec
     from gatewayd.message.message_ids import Signer
+    from gatewayd.outgoing.routing import Router
 
 __all__ = ["App"]
 
@@ -53,7 +50,7 @@ class App:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         #: The user's name. It is read before root becomes the owner of the state folder, who may have no name.
-        self.who = _who()
+        self.who = user_name()
         #: Read the config files as they are, without the last accepted copies of faulty ones: for commands that report faults.
         self.as_it_stands = False
         self._stack = ExitStack()
@@ -136,6 +133,8 @@ class App:
     @cached_property
     def local_matching(self) -> LocalMatching:
         """Matching in this process."""
+        from gatewayd.matching import LocalMatching  # noqa: PLC0415  imported late: only what looks at mail needs it
+
         prepare(self.config.state)
         local_matching = LocalMatching(self.registry)
         self._stack.callback(local_matching.close)
@@ -147,6 +146,8 @@ class App:
         if not self.config.workers.processes:
             return self.local_matching
         prepare(self.config.state)
+        from gatewayd.matching.worker_matching import WorkerMatching  # noqa: PLC0415  imported late, too
+
         # One account is visited at a time, and one process keeps up with it.
         workers = WorkerMatching(self.registry, self.config.workers.model_copy(update={"processes": 1}), looks_apart=False)
         self._stack.callback(workers.close)
@@ -155,6 +156,8 @@ class App:
     @cached_property
     def specs(self) -> Mapping[str, OperatorSpec]:
         """Every operator's spec, by name."""
+        from gatewayd.matching import specs  # noqa: PLC0415  imported late, too
+
         return specs(self.config)
 
     @cached_property
@@ -175,12 +178,16 @@ class App:
     @cached_property
     def signer(self) -> Signer:
         """Signs and verifies our own Message-IDs."""
+        from gatewayd.config.signing_key import load_signer  # noqa: PLC0415  imported late: only what goes out needs it
+
         prepare(self.config.state)
         return load_signer(self.config.signing_key, self.config.state)
 
     @cached_property
     def router(self) -> Router:
         """The router of forward rules. It counts only what this process sends to targets."""
+        from gatewayd.outgoing.routing import Router  # noqa: PLC0415  imported late, too
+
         return Router(self.config, self.signer, self.store.inheritable, origins=self.store.origins)
 
     @cached_property
@@ -290,10 +297,3 @@ def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(f"the {role} of account {account.name} failed: {where(error)}") from error
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"

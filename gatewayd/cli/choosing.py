@@ -9,7 +9,6 @@ from gatewayd.api.health import Task
 from gatewayd.api.offers import OfferQuery
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
-from gatewayd.cli.visiting import visit_one
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
@@ -61,15 +60,14 @@ def download(
     as_json: bool,
 ) -> bool:
     """Have chosen keys filed for the viewer's operator, or with ``offered`` all that is offered; return whether anything failed."""
+    from gatewayd.cli.visiting import visit_one  # noqa: PLC0415  imported late: a list of what is known needs no visit
+
     viewer = app.viewer(asker)
     failed, missing = False, set(keys)
     # Nothing is chosen of any account before it is clear what all keys name.
     mine = accounts_of(app, viewer, accounts)
-    shared = next((one for one in mine if forward and len(one.operators) > 1), None)
-    if shared is not None:
-        # A visit fetches what all of them chose.
-        what = f"account {shared.name} serves several operators, and --forward would have the rules of all of them fire"
-        raise PermanentError(what, advice="Leave it out, and send single mails on by `gatewayd mail forward`.")
+    if forward:
+        _refuse_shared(mine)
     found = [(one, offers_of(app.store, viewer, one.name, keys, folder=folder, offered=offered)) for one in mine]
     with progress_bar() as show:
         for account, wanted in found:
@@ -87,6 +85,14 @@ def download(
         advice = "`gatewayd remote --from-beginning` lists what is offered."
         output.error(PermanentError(f"not offered to {viewer.operator}: {', '.join(sorted(missing))}", advice=advice))
     return failed or bool(missing)
+
+
+def _refuse_shared(accounts: Sequence[AccountConfig]) -> None:
+    shared = next((one for one in accounts if len(one.operators) > 1), None)
+    if shared is not None:
+        # A visit fetches what all of them chose.
+        what = f"account {shared.name} serves several operators, and --forward would have the rules of all of them fire"
+        raise PermanentError(what, advice="Leave it out, and send single mails on by `gatewayd mail forward`.")
 
 
 def offers_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["ID", "Asker", "all_operators_option", "asker_of", "json_option", "limit_option", "operator_options"]
+__all__ = ["ID", "Asker", "all_operators_option", "asker_of", "json_option", "limit_option", "operator_options", "user_name"]
 
 
 class _Id(click.IntRange):
@@ -70,3 +72,11 @@ def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Include this user's personal mail, as `operator/user` or `user`; may be repeated.",
     )(with_asker)
     return click.option("--operator", metavar="O", help="The operator; required if there are several.")(flagged)
+
+
+def user_name() -> str:
+    """Return the name of the user who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -14,7 +14,6 @@ from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
 from gatewayd.cli.choosing import accounts_of, offers_of
 from gatewayd.cli.params import ID, asker_of, json_option, limit_option
-from gatewayd.cli.visiting import visit_one
 from gatewayd.desk.offers import RemoteQuery, remote_mail
 from gatewayd.errors import PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
@@ -90,6 +89,8 @@ def _remote(
 
 def _look(app: App, account: AccountConfig) -> Answer | None:
     """Ask an account's server what is new, and have the headers of what is offered; return why that failed."""
+    from gatewayd.cli.visiting import visit_one  # noqa: PLC0415  imported late: a further page needs no visit
+
     with progress_bar() as show, standard_output_kept():
         answer = visit_one(app, account, Task(look=True), show)
     return answer if answer.error or answer.problems else None

@@ -12,6 +12,7 @@ from gatewayd.api.roles import Plugin
 from gatewayd.errors import PluginError
 from gatewayd.registry import discovery
 from gatewayd.registry.offers import OBSERVERS, ROLES, ObserverHook, offered, singular
+from gatewayd.registry.own_plugins import OFFERS, SENDING
 from gatewayd.registry.trial import TrialResult, Trials
 from gatewayd.runtime import journal
 from gatewayd.runtime.standard_output import standard_output_kept
@@ -51,8 +52,6 @@ class LoadedPlugin:
     fault: str = ""
     #: The position of the error or fault in its code, if known.
     spot: Spot | None = None
-    #: SHA-256 of its source; empty if it is out of use.
-    fingerprint: str = ""
     #: The path of a single file; None for an installed plugin.
     path: Path | None = None
     #: The names by which ``plugins.without`` can leave it out.
@@ -82,10 +81,10 @@ class _UsablePlugin:
     def offers(self) -> PluginOffers:
         """Return what it offers. Raises PluginError each time, once its import has failed."""
         if self._offers is None and not self._error:
-            if not self.found.is_imported:
+            if not (self.found.own or self.found.is_imported):
                 self._importing(self.found.name, self.found.source)
             try:
-                self._offers = _import(self.found)
+                self._offers = _import_own(self.found) if self.found.own else _import(self.found)
                 if set(self._offers.words) != set(self.words):
                     self._error = "it offers something else than when it was tried"
             except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
@@ -152,8 +151,9 @@ class Registry:
 
     def fingerprint(self, role: type[Plugin], kind: str) -> str:
         """Return a hash of the code of the plugin that offers a kind; empty if no plugin does."""
+        # Hashed only for what is used: all plugins of gatewayd's own take longer than a command's look at the store.
         key = (_word(role), kind)
-        return next((plugin.fingerprint for plugin in self.plugins if key in plugin.offers), "")
+        return next((plugin.found.fingerprint for plugin in self._usable if key in plugin.words), "")
 
     def part(self, wanted: Iterable[tuple[type[Plugin], str]]) -> Registry:
         """Return a registry of these roles and kinds only, without those that no plugin offers; it pickles small."""
@@ -227,14 +227,22 @@ class _Loading:
                 self.plugins.append(replace(loaded, fault=same.error if same else GONE, spot=same.spot if same else None))
 
     def _loaded(self, found: FoundPlugin, result: TrialResult | None) -> LoadedPlugin:
-        """Decide whether a plugin can be used. Without a ``result`` of a trial it is gatewayd's own, and is imported now."""
+        """Decide whether a plugin can be used. Without a ``result`` of a trial it is gatewayd's own.
+
+        That is imported now only if nobody wrote down what it offers.
+        """
         plain = LoadedPlugin(name=found.name, source=found.source, path=found.path, names=found.names)
         own = None
         if found.names & self._without:
             return replace(plain, error=LEFT_OUT)
         if found.error:
             return replace(plain, error=found.error)
-        if result is None:
+        if result is None and found.name in OFFERS:
+            words = OFFERS[found.name]
+            result = TrialResult(
+                words=words, sending=tuple(kind for role, kind in words if role == "forwarders" and kind in SENDING)
+            )
+        elif result is None:
             try:
                 own = _import_own(found)
             except Exception as error:  # noqa: BLE001  one of ours that can't be imported puts itself alone out of use
@@ -244,7 +252,7 @@ class _Loading:
             at = Spot(result.file, result.line, result.column) if result.file else None
             return replace(plain, error=wrong, spot=at)
         self.usable.append(_UsablePlugin(found, result, self._tries.importing, own))
-        return replace(plain, offers=result.words, sending=result.sending, fingerprint=found.fingerprint)
+        return replace(plain, offers=result.words, sending=result.sending)
 
     def _conflict(self, found: FoundPlugin, words: Sequence[tuple[str, str]]) -> str:
         """Return which other plugin has the name or a kind of this one already; empty if none has."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ import pytest
 
 from gatewayd.api.roles import Matcher, Transport
 from gatewayd.errors import PluginError
-from gatewayd.registry import loading
+from gatewayd.registry import discovery, loading, own_plugins
+from gatewayd.registry.offers import offered
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
@@ -45,6 +48,29 @@ def test_own_plugins_are_found_by_entry_point() -> None:
     assert {"imap", "pop3"} <= set(registry.kinds(Transport))
     assert {"contacts", "reservations"} <= set(registry.kinds(Matcher))
     assert all(not plugin.error for plugin in registry.plugins)
+
+
+def test_own_plugins_offer_what_is_written_down_of_them_and_are_sound() -> None:
+    own = [found for found in discovery.installed() if found.own]
+    found = {one.name: offered(one.name, one.load()) for one in own}
+    assert {name: one.words for name, one in found.items()} == own_plugins.OFFERS
+    assert {kind for one in found.values() for kind in one.sending} == own_plugins.SENDING
+    assert set(loading.load().sending()) == own_plugins.SENDING
+
+
+def test_no_plugin_of_gatewayds_own_is_imported_before_something_of_it_is_asked_for() -> None:
+    code = """if True:
+        import sys
+        from gatewayd.api.roles import Matcher, Transport
+        from gatewayd.registry import loading
+        registry = loading.load()
+        assert "imap" in registry.kinds(Transport)
+        before = {name for name in sys.modules if name.startswith("gatewayd_")}
+        registry.get(Transport, "imap")
+        print(sorted(before), "gatewayd_imap" in sys.modules, "gatewayd_pop3" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True False\n"
 
 
 def test_single_file_is_a_plugin(tmp_path: Path) -> None:

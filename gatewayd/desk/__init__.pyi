@@ -1,0 +1,9 @@
+from gatewayd.desk.desk import Desk as Desk
+from gatewayd.desk.forwarding import Forwarding as Forwarding
+from gatewayd.desk.values import Explained as Explained
+from gatewayd.desk.values import NewMail as NewMail
+from gatewayd.desk.values import PlannedDelivery as PlannedDelivery
+from gatewayd.desk.values import PreparedMail as PreparedMail
+from gatewayd.desk.values import RuleCheck as RuleCheck
+from gatewayd.desk.values import SentMail as SentMail
+from gatewayd.desk.writing import Writer as Writer
