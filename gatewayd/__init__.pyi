@@ -116,6 +116,8 @@ from gatewayd.api.queries import filing_row as filing_row
 from gatewayd.api.redaction import HIDDEN as HIDDEN
 from gatewayd.api.redaction import quoted as quoted
 from gatewayd.api.redaction import repeats as repeats
+from gatewayd.api.renames import Named as Named
+from gatewayd.api.renames import Rename as Rename
 from gatewayd.api.roles import Command as Command
 from gatewayd.api.roles import Directory as Directory
 from gatewayd.api.roles import Folders as Folders
@@ -143,6 +145,7 @@ from gatewayd.api.store import OutboxVerbs as OutboxVerbs
 from gatewayd.api.store import OwedVerbs as OwedVerbs
 from gatewayd.api.store import ProofVerbs as ProofVerbs
 from gatewayd.api.store import ProvisionalVerbs as ProvisionalVerbs
+from gatewayd.api.store import RenameVerbs as RenameVerbs
 from gatewayd.api.store import RequestVerbs as RequestVerbs
 from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store

@@ -49,6 +49,7 @@ _MODULES = {
     "import": "visits",
     "install": "install",
     "mail": "mail",
+    "operator": "renaming",
     "outbox": "outbox",
     "plugins": "admin",
     "queue": "queue",
@@ -57,6 +58,7 @@ _MODULES = {
     "run": "daemon",
     "schema": "admin",
     "status": "status",
+    "user": "renaming",
 }
 
 

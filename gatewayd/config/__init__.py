@@ -18,6 +18,7 @@ from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models.operator import UserConfig
 from gatewayd.config.references import ca_files, outside_faults
+from gatewayd.config.renaming import FileChanges, file_changes
 from gatewayd.config.rights import right_faults
 from gatewayd.config.settings import settings
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
@@ -28,6 +29,7 @@ __all__ = [
     "AccountDraft",
     "Changes",
     "Config",
+    "FileChanges",
     "ImportConfig",
     "LimitsConfig",
     "LogConfig",
@@ -44,6 +46,7 @@ __all__ = [
     "current",
     "digest",
     "drafted",
+    "file_changes",
     "fingerprint_of",
     "kept",
     "load",

@@ -1,21 +1,20 @@
-"""Keep which account imports which mailbox, rename accounts, and count mail of operators and users that are gone."""
+"""Keep which account imports which mailbox, and count mail of operators and users that are gone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, true, update
+from sqlalchemy import and_, bindparam, exists, func, select, true
 
-from gatewayd import AccountVerbs, PermanentError, TransientError
-from gatewayd_sql.dialect import InsertOrIgnore, each, now
+from gatewayd import AccountVerbs
+from gatewayd_sql.dialect import InsertOrIgnore, each
 from gatewayd_sql.leases import fence
-from gatewayd_sql.outbox_tables import delivery, metadata
-from gatewayd_sql.tables import filing, folder, lease, ledger, mail, mailbox
+from gatewayd_sql.tables import filing, folder, mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection
 
     from gatewayd import Lease
     from gatewayd_sql.database import Database
@@ -60,26 +59,6 @@ class Accounts(AccountVerbs):
             found.setdefault(name, []).append((account, second))
         return found
 
-    def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
-        """Let all that is kept of one account be another's; return how many mails it has."""
-        with self._db.reading() as connection:
-            holder = connection.scalar(select(lease.c.owner).where(lease.c.account == old, lease.c.until > now()))
-        gone = holder if holder is not None and dead(holder) else None
-        with self._db.writing() as connection:
-            _refuse(connection, old, new, gone)
-            for table in metadata.tables.values():
-                if "account" not in table.c or table is lease:
-                    continue
-                # What is told of the new name so far is that it waits.
-                if table.c.account.primary_key:
-                    connection.execute(delete(table).where(table.c.account == new))
-                connection.execute(update(table).where(table.c.account == old).values(account=new))
-            moved = update(delivery).where(delivery.c.lane == f"account {old}")
-            connection.execute(moved.values(lane=f"account {new}"))
-            # A late write of whoever had it finds no lease.
-            connection.execute(delete(lease).where(lease.c.account == old))
-            return connection.execute(select(func.count()).select_from(mail).where(mail.c.account == new)).scalar_one()
-
     # --- whose mail there is ------------------------------------------------------------------------------------------
 
     def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:
@@ -110,21 +89,3 @@ def _older(connection: Connection, account: str) -> bool:
     listed = exists().where(folder.c.account == account)
     entered = exists().where(mailbox.c.account == account)
     return bool(connection.scalar(select(listed & ~entered)))
-
-
-def _refuse(connection: Connection, old: str, new: str, gone: str | None) -> None:
-    """Raise where an account can't be renamed."""
-    held = select(lease.c.owner).where(lease.c.account == old, lease.c.until > now())
-    holder = connection.scalar(held.with_for_update())
-    if holder is not None and holder != gone:
-        raise TransientError(f"account {old} is being worked on", advice="Wait until it is let go of.")
-    # Of an account that only sends, nothing but what goes out is kept.
-    if not _kept(connection, old, ledger, mail, folder, delivery):
-        raise PermanentError(f"nothing is kept of account {old!r}", advice="Name it as its file was named.")
-    if _kept(connection, new, ledger, mail, folder):
-        raise PermanentError(f"account {new!r} has mail or a ledger of its own", advice="Two accounts can't become one.")
-
-
-def _kept(connection: Connection, account: str, *tables: Table) -> bool:
-    kept = [exists().where(table.c.account == account) for table in tables]
-    return bool(connection.scalar(select(or_(*kept))))

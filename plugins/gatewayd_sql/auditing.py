@@ -14,7 +14,7 @@ from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listin
 from gatewayd_sql.changes import shown_key
 from gatewayd_sql.checking import checked
 from gatewayd_sql.dialect import one_of
-from gatewayd_sql.filing_digests import UNSAID, digests, filed_for, of_mails, operators
+from gatewayd_sql.filing_digests import UNSAID, digests, is_filed_for, of_mails, operators
 from gatewayd_sql.tables import chunk, content, filing, ledger, mail
 from gatewayd_sql.times import clean, moment
 
@@ -115,7 +115,7 @@ def _stored(connection: Connection, mail_ids: Collection[int]) -> Mapping[int, _
     found = {}
     for row in rows:
         digest, length = bytes_of[row.content_id]
-        filed = bool(whom[row.id]) and filed_for(whom[row.id]) == row.filed_for and row.id not in altered
+        filed = bool(whom[row.id]) and is_filed_for(row.filed_for, whom[row.id]) and row.id not in altered
         found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length, digest=digest, message_id=row.message_id)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,12 @@ from sqlalchemy import insert, select
 
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import one_of
+from gatewayd_sql.names_in_use import renamed_accounts
 from gatewayd_sql.outbox_tables import delivery, recipient, suspension
 from gatewayd_sql.times import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -46,8 +48,11 @@ def enter(connection: Connection, wanted: Sequence[tuple[str, int, Delivery]], t
     there = _there(connection, keys)
     new = {key: row for key, row in zip(keys, wanted, strict=True) if key not in there}
     if new:
+        successors = renamed_accounts(connection)
         held = suspended(connection, {operator for operator, _, _ in new})
-        _ENTER.run(connection, [_row(key, each, time, held=(key[0], each.target) in held) for key, (_, _, each) in new.items()])
+        _ENTER.run(
+            connection, [_row(key, each, time, successors, held=(key[0], each.target) in held) for key, (_, _, each) in new.items()]
+        )
         there = _there(connection, keys)
         _TO.run(
             connection,
@@ -74,8 +79,11 @@ def _once(each: Delivery) -> bytes:
     return sha256(f"{clean(each.goal)}\0{clean(each.cause)}".encode()).digest()
 
 
-def _row(key: tuple[str, int, bytes], each: Delivery, time: float, *, held: bool) -> dict[str, object]:
+def _row(
+    key: tuple[str, int, bytes], each: Delivery, time: float, successors: Mapping[str, str], *, held: bool
+) -> dict[str, object]:
     operator, mail_id, once = key
+    each = replace(each, account=successors.get(each.account, each.account))
     return {
         "operator": operator,
         "mail_id": mail_id,

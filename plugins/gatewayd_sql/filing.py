@@ -18,6 +18,7 @@ from gatewayd_sql.filing_digests import hold, remember, write_digests
 from gatewayd_sql.filing_rows import add
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
+from gatewayd_sql.names_in_use import prove_names
 from gatewayd_sql.pages import entry_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.refused import forget
@@ -49,11 +50,14 @@ class Filer(FilingVerbs):
         """Commit what became of a batch."""
         columns = shown(outcomes)
         with self._db.writing() as connection:
-            return FiledBatch(connection, lease.account, fence(connection, lease), columns).commit(outcomes)
+            time = fence(connection, lease)
+            prove_names(connection, _owners(outcomes))
+            return FiledBatch(connection, lease.account, time, columns).commit(outcomes)
 
     def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
         """Commit a mail of our own together with its delivery."""
         with self._db.writing() as connection:
+            prove_names(connection, [(viewer.operator, outgoing.user)], outgoing.account)
             time = clock(connection)
             entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
             own = Filing(operator=viewer.operator, user=outgoing.user)
@@ -73,6 +77,7 @@ class Filer(FilingVerbs):
             new.setdefault((one.operator, mail_id), one)
         with self._db.writing() as connection:
             time = fence(connection, lease)
+            prove_names(connection, [(one.operator, one.user) for one in new.values()])
             mine = hold(connection, {mail_id for _, mail_id in new}, mail.c.account == lease.account)
             of = filing.c.operator.in_({operator for operator, _ in new})
             there = select(filing.c.operator, filing.c.mail_id).where(of, one_of(filing.c.mail_id, mine))
@@ -100,6 +105,10 @@ class Filer(FilingVerbs):
         if (found := source_of(self._db, mail_id)) is None:
             raise PermanentError(f"there is no mail {mail_id}")
         return found
+
+
+def _owners(outcomes: Sequence[Outcome]) -> set[tuple[str, str | None]]:
+    return {(one.operator, one.user) for each in outcomes if isinstance(each, Filed) for one in each.filings}
 
 
 def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) -> int:

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Table
 
-__all__ = ["UNSAID", "digests", "filed_for", "first_digests", "hold", "of_mails", "operators", "remember", "write_digests"]
+__all__ = [
+    "UNSAID",
+    "digests",
+    "filed_for",
+    "first_digests",
+    "hold",
+    "is_filed_for",
+    "of_mails",
+    "operators",
+    "remember",
+    "write_digests",
+]
 
 _Row: TypeAlias = "Mapping[str, object]"
 
@@ -95,6 +106,14 @@ def write_digests(connection: Connection, filings: Collection[tuple[str, int]]) 
 def filed_for(filings: Iterable[tuple[str, str | None]]) -> str:
     """Return how (operator, user) of a mail's filings are written down with it."""
     return json.dumps(sorted(set(filings), key=repr))
+
+
+def is_filed_for(written: str, filings: Iterable[tuple[str, str | None]]) -> bool:
+    """Whether ``filed_for`` of these filings was written; in any order, since a rename does not sort names anew."""
+    try:
+        return filed_for(map(tuple, json.loads(written))) == filed_for(filings)
+    except (TypeError, ValueError):
+        return False
 
 
 def hold(connection: Connection, mail_ids: Collection[int], *where: ColumnElement[bool]) -> set[int]:

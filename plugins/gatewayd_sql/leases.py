@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import bindparam, or_, select, update
 
@@ -10,6 +10,7 @@ from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, LeaseVerbs, Transien
 from gatewayd_sql.catalog import prove_table
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, now, one_of, table_number
+from gatewayd_sql.names_in_use import closed
 from gatewayd_sql.tables import lease as table
 from gatewayd_sql.times import moment
 
@@ -57,6 +58,9 @@ def fence(connection: Connection, lease: Lease) -> float:
     return float(until) - LEASE_SECONDS
 
 
+_Found: TypeAlias = "Row[tuple[str | None, int, float, float, bool]]"
+
+
 class Leases(LeaseVerbs):
     """See ``LeaseVerbs``."""
 
@@ -66,6 +70,11 @@ class Leases(LeaseVerbs):
         """Take the lease if it is free, ended, or its holder is dead."""
         for _ in range(_TRIES):
             found = self._read(account)
+            if found.closed:
+                raise TransientError(
+                    f"account {account} is being renamed, or has another name now",
+                    advice="If it lasts, see `gatewayd status`, and run the command that it names.",
+                )
             free = found.owner is None or found.until <= found.now
             if not (free or dead(found.owner)):
                 return Held(account=account, holder=found.owner, until=moment(found.until))
@@ -76,8 +85,9 @@ class Leases(LeaseVerbs):
             advice="If it lasts, stop all but one of those who work on it.",
         )
 
-    def _read(self, account: str) -> Row[tuple[str | None, int, float, float]]:
-        query = select(table.c.owner, table.c.epoch, table.c.until, now().label("now")).where(table.c.account == account)
+    def _read(self, account: str) -> _Found:
+        query = select(table.c.owner, table.c.epoch, table.c.until, now().label("now"), closed(table.c.account).label("closed"))
+        query = query.where(table.c.account == account)
         with self._db.reading() as connection:
             found = connection.execute(query).one_or_none()
         if found is not None:
@@ -86,13 +96,13 @@ class Leases(LeaseVerbs):
             connection.execute(InsertOrIgnore(table), {"account": account, "owner": None, "epoch": 0, "until": 0.0})
             return connection.execute(query).one()
 
-    def _snatch(self, account: str, holder: str, found: Row[tuple[str | None, int, float, float]]) -> bool:
+    def _snatch(self, account: str, holder: str, found: _Found) -> bool:
         # Whoever took it since has raised the epoch; whoever renewed it since is alive, unless it is known to be dead.
         free = or_(table.c.owner.is_(None), table.c.until <= now())
         dead = table.c.owner == found.owner if found.until > found.now else free
         taken = (
             update(table)
-            .where(table.c.account == account, table.c.epoch == found.epoch, or_(free, dead))
+            .where(table.c.account == account, table.c.epoch == found.epoch, or_(free, dead), ~closed(table.c.account))
             .values(owner=holder, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
         )
         with self._db.writing() as connection:
@@ -121,7 +131,9 @@ class Leases(LeaseVerbs):
             return []
         free = or_(table.c.owner.is_(None), table.c.until <= now(), table.c.owner.in_(gone))
         new = [{"account": account, "owner": None, "epoch": 0, "until": 0.0} for account in wanted if account not in holders]
-        open_ = select(table.c.account).where(one_of(table.c.account, wanted), free).order_by(table.c.account)
+        open_ = (
+            select(table.c.account).where(one_of(table.c.account, wanted), free, ~closed(table.c.account)).order_by(table.c.account)
+        )
         take = update(table).where(table.c.account.in_(open_.with_for_update(skip_locked=True)))
         take = take.values(owner=holder, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
         with self._db.writing() as connection:

@@ -12,6 +12,7 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.decisions import offer_again, resettle
 from gatewayd_sql.dialect import InsertOrIgnore, each, one_of
 from gatewayd_sql.leases import fence
+from gatewayd_sql.names_in_use import prove_names
 from gatewayd_sql.offering_tables import CHOSEN, OFFERED, REFUSED, UNADMITTED, UNDECIDED, of_account, offer, offered_to
 from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
@@ -103,6 +104,7 @@ class Offers(OfferVerbs):
         """Commit summaries, and to whom it is offered."""
         with self._db.writing() as connection:
             fence(connection, lease)
+            prove_names(connection, {(operator, one.user) for one in offers for operator in one.decisions})
             ids = [one.entry_id for one in offers]
             known = ledger.c.account == lease.account, ~ledger.c.described
             new = {
@@ -146,6 +148,7 @@ class Offers(OfferVerbs):
         """Commit that the viewer's operator has these filed."""
         values = {"decision": "chosen", "who": clean(who), "cause": ""}
         with self._db.writing() as connection:
+            prove_names(connection, [(viewer.operator, None)], account)
             chosen = _decide(connection, viewer, account, entry_ids, before=("offered", "dismissed"), values=values)
             if entry_ids:
                 confirm(connection, viewer, account, max(entry_ids))

@@ -18,6 +18,7 @@ from gatewayd_sql.offering import Offers
 from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.provisional import Provisionals
+from gatewayd_sql.renaming import Renaming
 from gatewayd_sql.requests import RequestTables
 from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
@@ -41,6 +42,7 @@ class Sql(
     Provisionals,
     Auditor,
     Accounts,
+    Renaming,
     SecretTable,
     Users,
     SqlOffer,

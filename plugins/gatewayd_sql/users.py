@@ -8,9 +8,11 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from gatewayd import KnownUser, PermanentError, UserVerbs
 from gatewayd_sql.dialect import InsertOrIgnore, each
+from gatewayd_sql.names_in_use import hold_names, names_of_today, prove_names
 from gatewayd_sql.offering_tables import seen
+from gatewayd_sql.renaming_tables import metadata
 from gatewayd_sql.tables import filing, ledger
-from gatewayd_sql.user_tables import OF_USERS, known_user, metadata
+from gatewayd_sql.user_tables import OF_USERS, known_user
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,10 +35,11 @@ class Users(UserVerbs):
     def keep_users(self, users: Mapping[str, Collection[str]], *, unknown: Collection[str] = ()) -> Sequence[KnownUser]:
         """Commit who is in the config; return who has left. Only one read where nobody came or left."""
         with self._db.reading() as connection:
-            if _is_kept(_all(connection), users, unknown):
+            if _is_kept(_all(connection), names_of_today(connection, users), unknown):
                 return []
         with self._db.writing() as connection:
-            known = _all(connection)
+            hold_names(connection)
+            users, known = names_of_today(connection, users), _all(connection)
             gone = [
                 one
                 for one in known.values()
@@ -58,6 +61,7 @@ class Users(UserVerbs):
             row = _one(connection, operator, name)
         if row is None:
             with self._db.writing() as connection:
+                prove_names(connection, [(operator, name)])
                 connection.execute(InsertOrIgnore(known_user).inline(), _row(operator, name))
                 row = _one(connection, operator, name)
         if row is None or row.left:

@@ -29,6 +29,7 @@ from gatewayd.api.store.ledger import LedgerVerbs, OwedVerbs
 from gatewayd.api.store.offers import OfferVerbs
 from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVerbs
 from gatewayd.api.store.proofs import ProofVerbs
+from gatewayd.api.store.renames import RenameVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
 from gatewayd.api.store.users import UserVerbs
 
@@ -51,6 +52,7 @@ __all__ = [
     "OwedVerbs",
     "ProofVerbs",
     "ProvisionalVerbs",
+    "RenameVerbs",
     "RequestVerbs",
     "SecretVerbs",
     "Store",
@@ -74,6 +76,7 @@ class Store(
     ProvisionalVerbs,
     ProofVerbs,
     AccountVerbs,
+    RenameVerbs,
     SecretVerbs,
     UserVerbs,
 ):

@@ -1,4 +1,4 @@
-"""The store's verbs for accounts: their mailboxes, their names, and whose mail there is."""
+"""The store's verbs for accounts: their mailboxes, and whose mail there is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease
 
@@ -14,7 +14,7 @@ __all__ = ["AccountVerbs"]
 
 
 class AccountVerbs(ABC):
-    """Keep which account imports which mailbox, and rename accounts."""
+    """Keep which account imports which mailbox."""
 
     @abstractmethod
     def claim(self, lease: Lease, mailbox: str, *, second: bool, enter: bool) -> Sequence[str]:
@@ -27,14 +27,6 @@ class AccountVerbs(ABC):
     @abstractmethod
     def mailboxes(self) -> Mapping[str, Sequence[tuple[str, bool]]]:
         """Return for each mailbox the accounts that have or had it, the first one first, each with whether it is a second one."""
-
-    @abstractmethod
-    def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
-        """Let all that is kept of one account be another's, in one transaction; return how many mails it has.
-
-        Raises TransientError while somebody works on ``old``, and PermanentError where nothing is kept of it, or ``new`` has mail
-        or a ledger of its own.
-        """
 
     @abstractmethod
     def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:

@@ -1,4 +1,4 @@
-"""Tests of every store: mailboxes and names of accounts, former operators, and the store itself."""
+"""Tests of every store: mailboxes of accounts, former operators, and the store itself."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Lease, LeaseLost, PermanentError, Query, TransientError, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw, nobody_is_dead
+from gatewayd import Lease, LeaseLost
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,61 +93,6 @@ class AccountContract:
         other = _lease(store, "other")
         assert store.claim(other, "another", second=False, enter=True) == ["other"]
         assert store.claim(shared.lease, "another", second=False, enter=True) == ["other"]
-
-    # --- names --------------------------------------------------------------------------------------------------------
-
-    def test_P1_a_renamed_account_keeps_all_and_nothing_is_filed_again(self, store: Store, shared: Custodian) -> None:
-        shared.file("1", make_raw())
-        shared.enter("1", "2")
-        (view,) = store.filings(Viewer(operator="acme"), Query())
-        store.deliver(Viewer(operator="acme"), view.id, [make_delivery(account=shared.lease.account)])
-        store.claim(shared.lease, _BOX, second=False, enter=True)
-        cursor = store.folder(shared.lease.account, "INBOX")
-        store.release(shared.lease)
-        waiting = _lease(store, "new")
-        assert store.claim(waiting, _BOX, second=False, enter=True) == [shared.lease.account]
-        assert store.rename_account(shared.lease.account, "new", dead=nobody_is_dead) == 1
-        assert store.claim(waiting, _BOX, second=False, enter=True) == ["new"]
-        assert store.folder("new", "INBOX") == cursor
-        assert {key: one.state for key, one in store.known("new", "INBOX", ["1", "2"]).items()} == {"1": "filed", "2": "waiting"}
-        assert store.known(shared.lease.account, "INBOX", ["1", "2"]) == {}
-        (renamed,) = store.filings(Viewer(operator="acme"), Query(account="new"))
-        assert (renamed.id, renamed.account) == (view.id, "new")
-        assert list(store.destinations()) == ["account new"]
-
-    def test_P7_an_account_that_only_sends_is_renamed_with_what_waits_for_it(self, store: Store) -> None:
-        mail_id = Custodian.of(store).file("1", make_raw())
-        viewer = Viewer(operator="acme")
-        old = store.deliver(viewer, mail_id, [make_delivery(1, target="duty", account="out")])
-        # The new name sends by now.
-        new = store.deliver(viewer, mail_id, [make_delivery(2, target="crm", account="new")])
-        assert store.rename_account("out", "new", dead=nobody_is_dead) == 0
-        taken = store.take("account new", "me", limit=9, dead=nobody_is_dead)
-        assert [one.id for one in taken] == [*old, *new]
-        assert {one.delivery.account for one in taken} == {"new"}
-        assert list(store.destinations()) == ["account new"]
-        with pytest.raises(PermanentError, match="nothing is kept"):
-            store.rename_account("out", "new", dead=nobody_is_dead)
-
-    def test_what_can_not_be_renamed_stays_as_it_is(self, store: Store, shared: Custodian) -> None:
-        shared.enter("1")
-        name = shared.lease.account
-        with pytest.raises(TransientError, match="being worked on"):
-            store.rename_account(name, "new", dead=nobody_is_dead)
-        other = _lease(store, "other")
-        store.enter(other, "INBOX", [], cursor="c", start_at=None)
-        store.release(shared.lease)
-        with pytest.raises(PermanentError, match="of its own"):
-            store.rename_account(name, "other", dead=nobody_is_dead)
-        with pytest.raises(PermanentError, match="nothing is kept"):
-            store.rename_account("nobody", "new", dead=nobody_is_dead)
-        assert {key: one.state for key, one in store.known(name, "INBOX", ["1"]).items()} == {"1": "waiting"}
-
-    def test_P2_who_had_it_before_writes_nothing_any_more(self, store: Store, shared: Custodian) -> None:
-        shared.enter("1")
-        assert store.rename_account(shared.lease.account, "new", dead=lambda _: True) == 0
-        with pytest.raises(LeaseLost):
-            store.enter(shared.lease, "INBOX", [], cursor="late", start_at=None)
 
     # --- whose mail there is ------------------------------------------------------------------------------------------
 

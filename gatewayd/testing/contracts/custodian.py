@@ -14,9 +14,9 @@ from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, 
 from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd import Action, FilingFault, FolderState, Outcome, Record, State, Store, Tally, Waiting
+    from gatewayd import Action, FilingFault, FolderState, Named, Outcome, Record, State, Store, Tally, Waiting
 
 __all__ = [
     "ACME",
@@ -29,6 +29,7 @@ __all__ = [
     "make_listing",
     "make_raw",
     "nobody_is_dead",
+    "rename",
 ]
 
 ACME, GLOBETROT = Viewer(operator="acme"), Viewer(operator="globetrot")
@@ -40,6 +41,11 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def nobody_is_dead(_holder: str) -> bool:
     """Return False: for ``dead`` of a store's methods, where all processes live."""
     return False
+
+
+def rename(store: Store, old: str, new: str, kind: Named = "account", *, dead: Callable[[str], bool] = nobody_is_dead) -> int:
+    """Rename an account, operator or user; return how many mails or filings it has."""
+    return store.finish_rename(store.intend_rename(kind, old, new, who="anna"), dead=dead)
 
 
 def make_listing(*keys: str | Listed, exists: int | None = None, doubts: Sequence[str] = ()) -> Listing:

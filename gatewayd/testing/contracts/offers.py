@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Action, Entry, LeaseLost, Listed, Offer, OfferQuery, Retry, Seen, Summary, Viewer
-from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, IRINA, NOON, Custodian, make_filing, make_raw, nobody_is_dead
+from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, IRINA, NOON, Custodian, make_filing, make_raw, rename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,6 +248,6 @@ class OfferContract:
         store.choose(ACME, "shared", [_id(store, "1")], who="anna")
         mark = store.seen(ACME, "shared")
         store.release(shared.lease)
-        store.rename_account("shared", "new", dead=nobody_is_dead)
+        rename(store, "shared", "new")
         (one,) = store.offers(ACME, OfferQuery(account="new"))
         assert (one.account, one.decision, store.seen(ACME, "new")) == ("new", "chosen", mark)

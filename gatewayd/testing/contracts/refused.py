@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import LeaseLost, Provisional, Query, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw, nobody_is_dead
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw, rename
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class RefusedFilingContract:
     def test_a_renamed_account_takes_along_what_its_operators_refused(self, store: Store, shared: Custodian) -> None:
         mail_id = _file(shared, "1", "a@x.example")
         store.release(shared.lease)
-        store.rename_account("shared", "renamed", dead=nobody_is_dead)
+        rename(store, "shared", "renamed")
         assert _mails(store, account="shared") == []
         assert _mails(store, "a@x.example", account="renamed") == [mail_id]
         assert store.with_refused(["shared", "renamed"]) == {"renamed"}

@@ -21,6 +21,7 @@ from gatewayd.testing.contracts.outbox import OutboxContract
 from gatewayd.testing.contracts.posting import PostingContract
 from gatewayd.testing.contracts.proofs import ProofContract
 from gatewayd.testing.contracts.refused import RefusedFilingContract
+from gatewayd.testing.contracts.renames import RenameContract
 from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sealed_secrets import SecretContract
 from gatewayd.testing.contracts.sending import SendingContract
@@ -39,6 +40,7 @@ class StoreContract(
     LeaseContract,
     LeaseBatchContract,
     AccountContract,
+    RenameContract,
     LedgerContract,
     SpanningContract,
     CopiesContract,

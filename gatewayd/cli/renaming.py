@@ -1,0 +1,127 @@
+"""``account rename``, ``operator rename`` and ``user rename``: give another name to what the config's files and the store have."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd import config
+from gatewayd.api.health import Task
+from gatewayd.cli import output
+from gatewayd.cli.params import json_option
+from gatewayd.errors import TransientError
+
+if TYPE_CHECKING:
+    from gatewayd.api.renames import Named, Rename
+    from gatewayd.cli.app import App
+
+__all__ = ["COMMANDS", "rename_account"]
+
+#: Seconds that a daemon has to release an account whose file was renamed; the lease of a dead one expires sooner.
+_PATIENCE, _LOOK = 45.0, 0.5
+_WHAT: dict[Named, str] = {"account": "mail", "operator": "filing", "user": "filing"}
+
+
+@click.command("rename")
+@click.argument("old")
+@click.argument("new")
+@json_option
+@click.pass_obj
+def rename_account(app: App, old: str, new: str, *, as_json: bool) -> None:
+    """Rename account OLD to NEW, with all that is kept of it: ledger, mail, deliveries. Nothing is imported again.
+
+    Its file is renamed, and targets, rules and `notify` that name it are changed. A daemon that runs goes on with it. What was
+    broken off is finished by the same command.
+    """
+    _rename(app, "account", old, new, as_json=as_json)
+
+
+@click.group("operator")
+def _operator() -> None:
+    """Rename operators."""
+
+
+@_operator.command("rename")
+@click.argument("old")
+@click.argument("new")
+@json_option
+@click.pass_obj
+def _rename_operator(app: App, old: str, new: str, *, as_json: bool) -> None:
+    """Rename operator OLD to NEW, with all its mail, links, deliveries and choices.
+
+    Its file is renamed, and accounts that name it are changed. A daemon that runs goes on with it. What was broken off is finished
+    by the same command.
+    """
+    _rename(app, "operator", old, new, as_json=as_json)
+
+
+@click.group("user")
+def _user() -> None:
+    """Rename users."""
+
+
+@_user.command("rename")
+@click.argument("old", metavar="OPERATOR/OLD")
+@click.argument("new")
+@json_option
+@click.pass_obj
+def _rename_user(app: App, old: str, new: str, *, as_json: bool) -> None:
+    """Rename a user of an operator to NEW, with the user's personal mail and choices. The old name sees nothing of it any more.
+
+    The operator's file is changed, and accounts that name the user. What was broken off is finished by the same command.
+    """
+    operator, slash, user = old.partition("/")
+    if not (operator and slash and user):
+        raise click.UsageError("name the user as OPERATOR/USER, such as acme/irina")
+    if "/" in new and new.partition("/")[0] != operator:
+        raise click.UsageError(f"a user stays one of its operator, {operator}: give the new name alone")
+    _rename(app, "user", old, f"{operator}/{new.rpartition('/')[2]}", as_json=as_json)
+
+
+def _rename(app: App, kind: Named, old: str, new: str, *, as_json: bool) -> None:
+    """Rename it in the files and in the store, and print what was done."""
+    changes = config.file_changes(app.folder, kind, old, new)
+    imports = kind == "account" and (old not in app.config.accounts or app.config.accounts[old].imports is not None)
+    intent = _intent(app, kind, old, new, needed=not changes.old_is_there)
+    done = [*changes.write()] if intent.done_at is None else []
+    for line in done:
+        output.note(line)
+    number = _finished(app, intent)
+    what = output.count(number, _WHAT[kind])
+    if as_json:
+        output.json_line({"kind": kind, "old": old, "new": new, f"{_WHAT[kind]}s": number, "files": [*done]})
+    else:
+        output.say(f"{kind.capitalize()} {old} is {kind} {new} now, with {what}.")
+    if imports and app.daemons():
+        # The account may wait for a visit. One that only sends is never visited.
+        app.store.ask(new, Task())
+    app.warn_of_faults()
+
+
+def _intent(app: App, kind: Named, old: str, new: str, *, needed: bool) -> Rename:
+    """Return the intent, or the rename that is done already: whoever was killed at the very end runs the command again."""
+    for one in app.store.renames():
+        if (one.kind, one.old, one.new) == (kind, old, new) and one.done_at is not None and needed:
+            return one
+    return app.store.intend_rename(kind, old, new, who=app.who, needed=needed)
+
+
+def _finished(app: App, intent: Rename) -> int:
+    """Finish it as soon as nobody works on it; return how many mails or filings it has. Raises TransientError after 45 s."""
+    until = time.monotonic() + _PATIENCE
+    noted = False
+    while True:
+        try:
+            return app.store.finish_rename(intent, dead=app.instance.dead)
+        except TransientError as error:
+            if time.monotonic() > until:
+                raise TransientError(error.message, advice=f"Run `{intent.command}` again to finish it.") from error
+            if not noted:
+                output.note(f"{error.message}; waiting until it is let go of.")
+            noted = True
+        time.sleep(_LOOK)
+
+
+COMMANDS = (_operator, _user)

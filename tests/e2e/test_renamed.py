@@ -1,0 +1,140 @@
+"""Accounts, operators and users get other names: what is kept is the old name's or the new one's, never both nor neither."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from tests.e2e.house import House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+
+OUT = """\
+kind: smtp
+operators: [acme, nord]
+host: localhost
+port: 1
+security: none
+insecure: true
+send: {from: {address: acme@example.com}}
+"""
+MORE = """\
+targets:
+  duty: {kind: smtp, account: out, to: [duty@example.com]}  # at night
+forward:
+  - {when: {account: sales}, to: duty}
+users:
+  irina: {name: Irina, email: irina@example.com}
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path, dovecot: Dovecot) -> House:
+    return made(tmp_path, dovecot)
+
+
+def made(tmp_path: Path, dovecot: Dovecot, *, store: str = "") -> House:
+    """A house with a shared and a personal account, one that sends, and mail that waits to be forwarded."""
+    house = House(tmp_path, store=store)
+    for name in ("acme", "nord"):
+        house.operator(name, persons="id,name,email\n", more=MORE)
+    house.write("accounts/out.yaml", OUT)
+    for name, owner in (("sales", "operators: [acme, nord]"), ("irina", "user: acme/irina")):
+        dovecot.user(user_of(house, name), "pass")
+        dovecot.deliver(user_of(house, name), booking_messages(3))
+        house.account(name, "imap", dovecot.ports["imap"], user_of(house, name), more=f"{owner}\n", imports="  every: 1s\n")
+    return house
+
+
+def user_of(house: House, account: str) -> str:
+    return f"{house.state.parent.name.lower()}-{account}@example.com"
+
+
+def ids(house: House, *more: str) -> set[int]:
+    return {row["id"] for row in house.good("mail", "list", "--json", *more).rows}
+
+
+def test_P1_P7_accounts_that_import_and_send_are_renamed_with_what_names_them(house: House, dovecot: Dovecot) -> None:
+    house.good("import", "sales")
+    # Rules fire for what is new since then.
+    dovecot.deliver(user_of(house, "sales"), booking_messages(1, seed=4))
+    house.good("import", "sales")
+    waiting = house.good("outbox", "list", "--operator", "acme", "--json").rows
+    assert [one["account"] for one in waiting] == ["out"]
+    (done,) = house.good("account", "rename", "sales", "orders", "--json").rows
+    assert (done["kind"], done["old"], done["new"], done["mails"], len(done["files"])) == ("account", "sales", "orders", 4, 3)
+    assert "Account out is account post now, with 0 mails." in house.good("account", "rename", "out", "post").out
+    text = (house.folder / "operators/acme.yaml").read_text()
+    assert "{kind: smtp, account: post, to: [duty@example.com]}  # at night" in text
+    assert "{when: {account: orders}, to: duty}" in text
+    house.good("check")
+    after = house.good("outbox", "list", "--operator", "acme", "--json").rows
+    assert [(one["id"], one["account"]) for one in after] == [(one["id"], "post") for one in waiting]
+    # Nothing is filed again, and what is new is forwarded by the new names.
+    dovecot.deliver(user_of(house, "sales"), booking_messages(1, seed=5))
+    assert house.good("import", "orders", "--json").rows[0]["filed"] == 1
+    assert house.filed().total() == 10
+    assert len(house.good("outbox", "list", "--operator", "acme", "--json").rows) == 2
+    assert house.good("audit", "orders")
+    # To run it again does no harm.
+    assert "Account sales is account orders now, with 5 mails." in house.good("account", "rename", "sales", "orders").out
+
+
+def test_P6_a_renamed_operator_has_all_of_its_mail_and_nobody_else_any_of_it(house: House) -> None:
+    house.good("import")
+    general, personal = ids(house, "--operator", "acme"), ids(house, "--operator", "acme", "--user", "irina")
+    assert (len(general), len(personal)) == (3, 6)
+    (done,) = house.good("operator", "rename", "acme", "alpha", "--json").rows
+    assert (done["filings"], len(done["files"])) == (6, 4)
+    house.good("check")
+    assert ids(house, "--operator", "alpha") == general
+    assert ids(house, "--operator", "alpha", "--user", "irina") == personal
+    assert house.run("mail", "list", "--operator", "acme").code == 1
+    assert ids(house, "--operator", "nord") == general
+    assert house.good("import", "--json").rows[0]["filed"] == 0
+    for account in ("sales", "irina"):
+        house.good("audit", account)
+    assert "no longer in the config" not in house.run("status").out
+
+
+def test_P6_a_renamed_user_has_the_personal_mail_and_the_old_name_sees_nothing(house: House) -> None:
+    house.good("import")
+    personal = ids(house, "--operator", "acme", "--user", "irina") - ids(house, "--operator", "acme")
+    said = house.good("user", "rename", "acme/irina", "nina").out
+    assert "User acme/irina is user acme/nina now, with 3 filings." in said
+    assert ids(house, "--operator", "acme", "--user", "nina") - ids(house, "--operator", "acme") == personal
+    assert house.run("mail", "list", "--operator", "acme", "--user", "irina").code == 1
+    # Somebody new of that name begins with nothing.
+    file = house.folder / "operators/acme.yaml"
+    file.write_text(file.read_text() + "  irina: {name: Irina the second, email: irina2@example.com}\n")
+    assert ids(house, "--operator", "acme", "--user", "irina") == ids(house, "--operator", "acme")
+    house.good("audit", "irina")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("account", "sales", "irina"), "there is a file accounts/irina.yaml already"),
+        (("account", "sales", "Sales"), "no account can be called 'Sales'"),
+        (("account", "none", "nothing"), "there is no accounts/none.yaml"),
+        (("account", "sales", "gone"), "account 'gone' has mail or a ledger of its own"),
+        (("operator", "acme", "nord"), "there is a file operators/nord.yaml already"),
+        (("user", "acme/bob", "rob"), "operators/acme.yaml has no user bob"),
+    ],
+)
+def test_a_rename_that_can_not_be_meant_changes_nothing(house: House, arguments: tuple[str, ...], says: str) -> None:
+    kind, old, new = arguments
+    if new == "gone":
+        house.good("import", "irina")
+        (house.folder / "accounts/irina.yaml").rename(house.folder / "accounts/gone.yaml")
+        house.good("account", "rename", "irina", "gone")
+        (house.folder / "accounts/gone.yaml").unlink()
+    before = {path: path.read_bytes() for path in house.folder.rglob("*.yaml")}
+    done = house.run(kind, "rename", old, new)
+    assert (done.code, says in done.err) == (1, True), done.err
+    assert {path: path.read_bytes() for path in house.folder.rglob("*.yaml")} == before
