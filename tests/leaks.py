@@ -1,4 +1,4 @@
-"""Databases that a test leaves open. Python 3.13 warns of them, and warnings fail tests; here older ones do as much."""
+"""What a test leaves open: databases, of which Python 3.13 warns, and warnings fail tests, as here with older ones; and files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import os
 import sqlite3
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 _CONNECT = sqlite3.connect
@@ -34,6 +36,16 @@ def left_open() -> list[str]:
         connection.close()
     _opened[:] = [pair for pair in _opened if _is_open(pair[0])]
     return [test for _, test in forgotten]
+
+
+def open_files() -> set[str]:
+    """Return what this process has open, each by a name that no other one has; without what other tests left to the garbage collector."""
+    gc.collect()
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(path.readlink()))
+    return found
 
 
 def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:

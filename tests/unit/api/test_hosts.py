@@ -7,12 +7,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd.api.hosts import Deadline, HostAddress, looked_up, reached
+from tests.leaks import open_files
 from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
@@ -129,10 +129,6 @@ def silent(stack: ExitStack) -> HostAddress:
     return HostAddress(socket.AF_INET, server.getsockname())
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def refusing() -> HostAddress:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return HostAddress(socket.AF_INET, server.getsockname())
@@ -148,7 +144,7 @@ def test_P6_silent_addresses_hold_up_the_one_that_answers_for_a_moment(stack: Ex
     with reached(places, within(LONG)) as sock:
         assert sock.getpeername() == places[2].address
         # Those that were tried beside it are closed.
-        assert open_files() == before + 1
+        assert len(open_files() - before) == 1
 
 
 def test_an_address_that_refuses_or_can_not_be_is_passed_over_at_once(stack: ExitStack) -> None:
@@ -165,7 +161,7 @@ def test_P6_silent_addresses_alone_meet_the_deadline(stack: ExitStack) -> None:
     before = open_files()
     with pytest.raises(TimeoutError):
         reached(places, within(0.6))
-    assert open_files() == before
+    assert open_files() <= before
 
 
 def test_what_the_last_address_said_is_told() -> None:
