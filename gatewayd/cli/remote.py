@@ -93,6 +93,8 @@ def _look(app: App, account: AccountConfig) -> Answer | None:
 
     with progress_bar() as show, standard_output_kept():
         answer = visit_one(app, account, Task(look=True), show)
+    for text in answer.notes:
+        output.note(f"{account.name}: {text}")
     return answer if answer.error or answer.problems else None
 
 

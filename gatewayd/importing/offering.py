@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gatewayd.api.offers import Offer, Summary
 from gatewayd.api.tally import Tally
 from gatewayd.importing.backfilling import Backfill
 from gatewayd.importing.outcomes import contact_types
-from gatewayd.importing.readmission import sent_by
+from gatewayd.importing.readmission import Rejudged, sent_by
 from gatewayd.importing.rematch import BATCH
 from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import BytesSource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.offers import Decision
     from gatewayd.api.session import Session
     from gatewayd.importing.context import VisitContext
-    from gatewayd.importing.readmission import Readmission, Rejudged
+    from gatewayd.importing.readmission import Readmission
     from gatewayd.matching import OperatorSpec
 
 __all__ = ["Offering"]
@@ -37,8 +37,10 @@ _PAGE = 1000
 class Offering:
     """Offers mail of one account in one visit, and marks what was chosen."""
 
-    def __init__(self, context: VisitContext) -> None:
+    def __init__(self, context: VisitContext, readmission: Readmission) -> None:
         self._context = context
+        self._readmission = readmission
+        self._types = contact_types(context.imports)
         self._store = context.store
         self._lease = context.lease
         self._matching = context.tools.matching
@@ -51,20 +53,33 @@ class Offering:
         """
         if self._context.imports.take == "all" and not self._context.task.look:
             return
-        account = self._lease.account
-        while page := self._store.undescribed(account, folder, limit=_PAGE):
+        account, user, after = self._lease.account, self._context.account.user, 0
+        while page := self._store.undescribed(account, folder, after=after, limit=_PAGE, at_once=self._context.task.look):
+            after = page[-1][0]
+            self._readmission.begin()
             found = self._context.sessions.call(_summaries, folder, [key for _, key in page])
-            if left := len(page) - len(found):
-                self._context.reporter.note(
-                    f"{folder}: the server has no headers of {left} of {len(page)} messages that are offered"
-                )
-            # A message without headers has an empty summary: the server is asked for it no second time.
-            said = {entry_id: found.get(key) or Summary(key=key) for entry_id, key in page}
+            without = [entry_id for entry_id, key in page if key not in found]
+            self._tell_without(folder, len(without), len(page))
+            # A message without headers is refused by no admission, since nobody knows who sent it. Where none is needed, it is
+            # offered without a summary, and the server is asked for that no second time.
+            said = {entry_id: found.get(key) or Summary(key=key) for entry_id, key in page if key in found or not self._types}
             decisions = self._decisions({entry_id: one.senders for entry_id, one in said.items()}, self._context.specs)
-            user = self._context.account.user
             offers = [Offer(entry_id=one, summary=said[one], user=user, decisions=decisions[one]) for one in said]
-            self._store.describe(self._lease, offers)
+            self._store.describe(self._lease, offers, without=without)
             self._context.go_on()
+
+    def _tell_without(self, folder: str, count: int, of: int) -> None:
+        if count:
+            what = f"{folder}: the server has no headers of {count} of {of} messages that are offered"
+            again = "so nobody knows whose they are: they are asked for again in an hour, and by `gatewayd remote`"
+            self._context.reporter.note(f"{what}, {again}" if self._types else what)
+
+    def rests(self) -> bool:
+        """Whether a visit has no offer to judge again: because of changed records or settings, or of another operator."""
+        account, imports = self._lease.account, self._context.imports
+        if (imports.take == "all" and imports.start == "all") or not self._store.with_offers([account]):
+            return True
+        return not self._types and self._store.judged(account).keys() == {one.operator.name for one in self._context.specs}
 
     def withdraw(self) -> None:
         """End, before anything is fetched, what was offered to and chosen by operators and users whose account it is no more."""
@@ -73,33 +88,50 @@ class Offering:
             self._store.withdraw_offers(self._lease, served, user=self._context.account.user)
             self._withdrawn = True
 
-    def judge(self, readmission: Readmission) -> None:
-        """Offer what an operator refused or could not decide, and admits now, as for mail: what it was shown once stays."""
+    def judge(self) -> None:
+        """Judge again, as for mail, what records, settings or an operator that was added may change; people's decisions stay."""
         for spec in self._context.specs:
-            if readmission.is_sound(spec.operator.name):
-                self._judge_all(spec, None, readmission)
-        for spec, wanted in readmission.wants():
-            self._judge_all(spec, wanted, readmission)
+            if self._readmission.is_sound(spec.operator.name):
+                self._judge_all(spec, Rejudged(every=True), "undecided")
+        for spec, wanted in self._readmission.wants():
+            if self._types:
+                self._judge_all(spec, wanted, "offered")
+            self._judge_all(spec, wanted, "refused")
+            if self._readmission.is_new(spec.operator.name):
+                self._offer_also(spec)
+        # A look judges all there is, unless mail was refused, too.
+        if self._context.task.look and not self._store.with_refused([self._lease.account]):
+            self._readmission.finish()
 
-    def _judge_all(self, spec: OperatorSpec, wanted: Rejudged | None, readmission: Readmission) -> None:
-        """Judge what an operator refused, as far as it is ``wanted``; None: what it could not decide."""
+    def _judge_all(self, spec: OperatorSpec, wanted: Rejudged, was: Literal["offered", "refused", "undecided"]) -> None:
+        """Judge what an operator's admission said that of, as far as it is ``wanted``."""
         after, name = 0, spec.operator.name
-        read = partial(self._store.senders_of_offers, self._lease.account, name, user=self._context.account.user)
-        while page := read(undecided=wanted is None, after=after, limit=_PAGE):
+        read = partial(self._store.senders_of_offers, self._lease.account, name, user=self._context.account.user, decision=was)
+        while page := read(after=after, limit=_PAGE):
             after = page[-1][0]
-            again = {one: who for one, who in page if not wanted or wanted.every or not wanted.senders.isdisjoint(who)}
-            if not self._judge(spec, again):
-                readmission.leave_open(name)
+            again = {one: who for one, who in page if wanted.every or not wanted.senders.isdisjoint(who)}
+            decisions = self._decided(spec, again)
+            # What was admitted once is not taken back before somebody can say so.
+            changed = {one: now for one, now in decisions.items() if now != was and not (was == "offered" and now == "undecided")}
+            if changed:
+                self._store.judge_offers(self._lease, name, changed)
+            self._context.go_on()
 
-    def _judge(self, spec: OperatorSpec, senders: Mapping[int, Sequence[str]]) -> bool:
-        """Judge entries for one operator by their senders; return whether all could be decided."""
-        if not senders:
-            return True
+    def _offer_also(self, spec: OperatorSpec) -> None:
+        """Offer to an operator that was added what is offered to others, not chosen yet, and admitted by it."""
+        after, name, user = 0, spec.operator.name, self._context.account.user
+        while page := self._store.not_offered(self._lease.account, name, user=user, after=after, limit=_PAGE):
+            after = page[-1][0]
+            self._store.offer_also(self._lease, name, self._decided(spec, dict(page)), user=user)
+            self._context.go_on()
+
+    def _decided(self, spec: OperatorSpec, senders: Mapping[int, Sequence[str]]) -> Mapping[int, Decision]:
+        """Return what one operator's admission says of entries, by their senders; what is open is asked again at the next visit."""
         name = spec.operator.name
         decisions = {one: each[name] for one, each in self._decisions(senders, [spec]).items()}
-        self._store.judge_offers(self._lease, name, decisions)
-        self._context.go_on()
-        return "undecided" not in decisions.values()
+        if "undecided" in decisions.values():
+            self._readmission.leave_open(name)
+        return decisions
 
     def marked(self, folder: str, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         """Return what waits in a folder, with the operators that chose it, for which alone it is filed."""
@@ -143,12 +175,11 @@ class Offering:
     def _decisions(self, senders: Mapping[int, Sequence[str]], specs: Sequence[OperatorSpec]) -> Mapping[int, dict[str, Decision]]:
         """Return what each operator's admission says of these entries, by their senders."""
         names = [one.operator.name for one in specs]
-        types = contact_types(self._context.imports)
         decisions: dict[int, dict[str, Decision]] = {one: dict.fromkeys(names, "offered") for one in senders}
-        if not types:
+        if not (self._types and senders):
             return decisions
         raw_mails = tuple(RawMail(one, BytesSource(b""), view=sent_by(one, each)) for one, each in senders.items())
-        request = MatchRequest(raw_mails=raw_mails, specs=tuple(specs), contact_types=types, admit_only=True)
+        request = MatchRequest(raw_mails=raw_mails, specs=tuple(specs), contact_types=self._types, admit_only=True)
         for found in self._matching.begin(request).result(self._context.sessions.keep_alive).results:
             for one in found.refused:
                 decisions[one][found.operator] = "refused"

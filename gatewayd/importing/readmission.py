@@ -74,6 +74,12 @@ class Readmission:
         #: Waiting entries of the folder at work that were not admitted before, see ``Store.readmitted``.
         self._again: Mapping[int, Sequence[str]] = {}
 
+    def begin(self) -> None:
+        """Take in by which records and settings mail is judged from now on, also where nothing was judged before."""
+        if self._begun() is None and self._imports.contact_types:
+            self._begin()
+            self._wants, self._wanted = {}, Rejudged()
+
     def judge(self, folder: str) -> None:
         """Judge again mail of a folder, the task's keys in any case, so that it waits if it is admitted now."""
         account, keys = self._lease.account, self._context.task.keys
@@ -102,13 +108,17 @@ class Readmission:
         if self._begun() is None:
             return
         for spec in self._specs:
-            wanted = self._wants[spec.operator.name]
+            wanted = self._wants.get(spec.operator.name, Rejudged())
             if wanted and self._sound(spec.operator.name):
                 yield spec, wanted
 
     def is_sound(self, operator: str) -> bool:
         """Whether the operator's directory can be asked."""
         return self._begun() is not None and self._sound(operator)
+
+    def is_new(self, operator: str) -> bool:
+        """Whether nothing of the account was ever judged for the operator, or not since it was added."""
+        return operator not in self._before
 
     def leave_open(self, operator: str) -> None:
         """Have the operator asked about the same senders again at the next visit."""
@@ -133,8 +143,8 @@ class Readmission:
         """Return the mail to judge again. This is decided before new mail is judged, so that new mail does not count as judged."""
         if not self._began:
             self._began = True
-            account = self._lease.account
-            self._wanted = self._begin() if account in self._store.with_refused([account]) else None
+            of = [self._lease.account]
+            self._wanted = self._begin() if self._store.with_refused(of) or self._store.with_offers(of) else None
         return self._wanted
 
     def _begin(self) -> Rejudged:
@@ -144,7 +154,7 @@ class Readmission:
             name = spec.operator.name
             # A look that is due may be waited for.
             self._context.sessions.keep_alive()
-            basis = self._bases[name] = self._matching.basis(spec)
+            basis = self._bases[name] = self._matching.basis(spec) if types else None
             settings = digest(types, spec.directory, spec.faulty)
             self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
         loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]

@@ -103,7 +103,7 @@ class _Visit:
         self._tools, self._store, self._task = context.tools, context.store, context.task
         self._sessions, self._meter, self._reporter = context.sessions, context.meter, context.reporter
         self._readmission, self._copies = Readmission(context), CopyRecogniser(context)
-        self._offering = Offering(context)
+        self._offering = Offering(context, self._readmission)
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
         #: The folders whose listing a limit cut short, or that the visit has not come to.
@@ -148,7 +148,7 @@ class _Visit:
             with self._context.alone(folder):
                 listed = self._list(folder)
                 # Most visits find nothing new, and then one question to the store is enough.
-                rests = self._task == Task() and self._store.at_rest(self._account.name)
+                rests = self._task == Task() and self._store.at_rest(self._account.name) and self._offering.rests()
                 if listed and not (rests or self._task.look):
                     # What an earlier visit left owed.
                     settler.settle()
@@ -160,9 +160,10 @@ class _Visit:
                 self._fetch_waiting(folder)
         # What a look found waits for the next visit.
         self._left_work = self._task.look and not self._store.at_rest(self._account.name)
+        if not rests:
+            self._offering.judge()
         if rests or self._task.look:
             return
-        self._offering.judge(self._readmission)
         self._offering.file_stored()
         backfiller.file_admitted(self._readmission)
         if not self._reporter.report.problems and not self._reporter.report.error:

@@ -119,4 +119,4 @@ class Corrector(BackgroundMatching):
             journal.rematched(look.operator, by="directory", done=done, mended=done)
         if changed:
             admitting = [one.name for one in accounts.values() if one.imports and look.operator in one.operators]
-            self._hurry(self._store.with_refused(admitting))
+            self._hurry(self._store.with_refused(admitting) | self._store.with_offers(admitting))

@@ -13,7 +13,6 @@ from gatewayd_sql.admission_tables import refused as table
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
-from gatewayd_sql.offering_tables import UNADMITTED, of_account
 from gatewayd_sql.refused import KEEP_WAITING, forget, refused_row
 from gatewayd_sql.tables import WAITING, ledger, mail
 from gatewayd_sql.tables import folder as folders
@@ -79,11 +78,6 @@ _MAILS = (
 _ALL_MAILS = _MAILS.limit(bindparam("most"))
 _THEIR_MAILS = _ALL_MAILS.where(one_of(refused_filing.c.sender, name="senders"))
 # Accounts that have mail have folders, and few; of the rows of this table one is enough.
-_WITH_OFFERS = (
-    select(folders.c.account)
-    .distinct()
-    .where(one_of(folders.c.account, name="accounts"), exists().where(of_account(folders.c.account), UNADMITTED))
-)
 _WITH_FILINGS = (
     select(folders.c.account)
     .distinct()
@@ -121,9 +115,7 @@ class Refusals(AdmissionVerbs):
         """Return those of the accounts of which something may be admitted later."""
         given = {"accounts": sorted(accounts)}
         with self._db.reading() as connection:
-            return frozenset(
-                one for query in (_WITH, _UNDECIDED, _WITH_FILINGS, _WITH_OFFERS) for one in connection.scalars(query, given)
-            )
+            return frozenset(one for query in (_WITH, _UNDECIDED, _WITH_FILINGS) for one in connection.scalars(query, given))
 
     def name_senders(self, lease: Lease, senders: Mapping[int, Sequence[str]]) -> None:
         """Commit who sent the mails of these entries."""

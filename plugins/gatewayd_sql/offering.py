@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, and_, bindparam, case, exists, func, literal_column, or_, select, true, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
 
-from gatewayd import Chosen, OfferVerbs, OfferView, Seen
+from gatewayd import Chosen, OfferView, Seen
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.decisions import offer_again, resettle
-from gatewayd_sql.dialect import InsertOrIgnore, each, one_of
+from gatewayd_sql.decisions import resettle
+from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
+from gatewayd_sql.judged_offers import JudgedOffers
 from gatewayd_sql.leases import fence
 from gatewayd_sql.names_in_use import prove_names
-from gatewayd_sql.offering_tables import CHOSEN, OFFERED, REFUSED, UNADMITTED, UNDECIDED, of_account, offer, offered_to
+from gatewayd_sql.offering_tables import CHOSEN, OFFERED, of_account, offer, offered_to
 from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.seen import confirm, marked, remember
@@ -25,28 +26,23 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from gatewayd import Decision, Lease, Offer, OfferQuery, Viewer
+    from gatewayd import Lease, Offer, OfferQuery, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["Offers"]
 
+#: Seconds after which headers that could not be had are asked for again.
+_HEADERS_AGAIN = 3600.0
+
 _OFFER = Many(InsertOrIgnore(offer))
 _DECISION = Many(InsertOrIgnore(offered_to))
-_JUDGE = Many(
-    update(offered_to)
-    .where(
-        *(offered_to.c[name] == bindparam(f"of_{name}") for name in ("account", "operator", "entry_id")),
-        offered_to.c.decision.in_([literal_column(f"'{one}'", Text) for one in ("refused", "undecided")]),
-    )
-    .values(decision=bindparam("now"))
-)
-
 _ANCHOR = Many(update(ledger).where(ledger.c.id == bindparam("entry")).values(described=true(), anchor=bindparam("mark")))
 
 _HERE = (ledger.c.account == bindparam("account"), ledger.c.folder == bindparam("folder"))
 _UNDESCRIBED = (
     select(ledger.c.id, ledger.c.key)
     .where(*_HERE, ledger.c.state == OFFERED, ~ledger.c.described, ledger.c.gone_at.is_(None))
+    .where(ledger.c.id > bindparam("after"))
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )
@@ -85,22 +81,20 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
     return and_(offered_to.c.operator == viewer.operator, own)
 
 
-def _of_another(user: str | None) -> ColumnElement[bool]:
-    """Whether an offer came to the personal account of another user."""
-    return and_(offered_to.c.owner.is_not(None), offered_to.c.owner != (user or ""))
-
-
-class Offers(OfferVerbs):
+class Offers(JudgedOffers):
     """See ``OfferVerbs``."""
 
     _db: Database
 
-    def undescribed(self, account: str, folder: str, *, limit: int) -> Sequence[tuple[int, str]]:
+    def undescribed(
+        self, account: str, folder: str, *, after: int = 0, limit: int, at_once: bool = False
+    ) -> Sequence[tuple[int, str]]:
         """Return what is offered without a summary."""
-        rows = self._db.rows(_UNDESCRIBED, {"account": account, "folder": folder, "most": limit})
+        query = _UNDESCRIBED if at_once else _UNDESCRIBED.where(ledger.c.due <= now())
+        rows = self._db.rows(query, {"account": account, "folder": folder, "after": after, "most": limit})
         return [(row.id, row.key) for row in rows]
 
-    def describe(self, lease: Lease, offers: Sequence[Offer]) -> None:
+    def describe(self, lease: Lease, offers: Sequence[Offer], *, without: Collection[int] = ()) -> None:
         """Commit summaries, and to whom it is offered."""
         with self._db.writing() as connection:
             fence(connection, lease)
@@ -122,6 +116,9 @@ class Offers(OfferVerbs):
             ]
             _DECISION.run(connection, rows)
             _ANCHOR.run(connection, [{"entry": one.entry_id, "mark": clean(one.summary.anchor) or None} for one in fresh])
+            if without:
+                these = (*known, ledger.c.state == OFFERED, one_of(ledger.c.id, without))
+                connection.execute(update(ledger).where(*these).values(due=now() + _HEADERS_AGAIN))
 
     def offers(self, viewer: Viewer, query: OfferQuery) -> Sequence[OfferView]:
         """Return what is or was offered to the viewer."""
@@ -182,46 +179,6 @@ class Offers(OfferVerbs):
         with self._db.writing() as connection:
             fence(connection, lease)
             connection.execute(update(offered_to).where(*mine, one_of(offered_to.c.entry_id, entry_ids)).values(**values))
-
-    def senders_of_offers(
-        self, account: str, operator: str, *, user: str | None, undecided: bool, after: int, limit: int
-    ) -> Sequence[tuple[int, Sequence[str]]]:
-        """Return who sent what no person decided about."""
-        query = (
-            select(offered_to.c.entry_id, offer.c.senders)
-            .join_from(offered_to, offer, offer.c.entry_id == offered_to.c.entry_id)
-            .where(offered_to.c.account == account, offered_to.c.operator == operator, offered_to.c.entry_id > after)
-            .where(UNADMITTED, offered_to.c.decision == (UNDECIDED if undecided else REFUSED), ~_of_another(user))
-            .order_by(offered_to.c.entry_id)
-            .limit(limit)
-        )
-        return [(entry_id, tuple(filter(None, senders.split("\n")))) for entry_id, senders in self._db.rows(query)]
-
-    def judge_offers(self, lease: Lease, operator: str, decisions: Mapping[int, Decision]) -> None:
-        """Commit what an operator's admission says now."""
-        rows = [
-            {"of_account": lease.account, "of_operator": operator, "of_entry_id": entry_id, "now": decision}
-            for entry_id, decision in sorted(decisions.items())
-        ]
-        with self._db.writing() as connection:
-            fence(connection, lease)
-            _JUDGE.run(connection, rows)
-            resettle(connection, list(decisions))
-
-    def withdraw_offers(self, lease: Lease, served: Collection[str], *, user: str | None) -> None:
-        """Commit that other operators than these, and other users, are offered nothing any more."""
-        mine = offered_to.c.account == lease.account
-        with self._db.reading() as connection:
-            gone = set(connection.scalars(each(offered_to.c.operator, mine))) - set(served)
-            others = or_(offered_to.c.operator.in_(gone), _of_another(user))
-            open_ = (mine, others, offered_to.c.decision.in_(("offered", "undecided", "chosen")))
-            if connection.scalar(select(offered_to.c.entry_id).where(*open_).limit(1)) is None:
-                return
-        with self._db.writing() as connection:
-            fence(connection, lease)
-            ids = list(connection.scalars(select(offered_to.c.entry_id).where(*open_)))
-            connection.execute(update(offered_to).where(*open_).values(decision="refused", cause=""))
-            offer_again(connection, ids)
 
     def seen(self, viewer: Viewer, account: str) -> Seen:
         """Return how much the viewer has seen."""

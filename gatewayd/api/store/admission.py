@@ -40,7 +40,7 @@ class AdmissionVerbs(ABC):
         """Return the accounts that have mail which may be admitted later.
 
         They have keys that are not admitted and not gone, or that wait because that could not be decided; or mail that one of
-        their operators refused and another did not; or mail that is offered, but not to all of them.
+        their operators refused and another did not. Offers are left out, see ``OfferVerbs.with_offers``.
         """
 
     @abstractmethod
@@ -57,7 +57,7 @@ class AdmissionVerbs(ABC):
 
     @abstractmethod
     def judged(self, account: str) -> Mapping[str, Judged]:
-        """Return by which settings and records all refused mail of the account was judged last, by operator."""
+        """Return by which settings and records all refused mail and all offers of the account were judged last, by operator."""
 
     @abstractmethod
     def remember_judged(self, lease: Lease, judged: Mapping[str, Judged]) -> None:

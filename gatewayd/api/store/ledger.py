@@ -94,6 +94,8 @@ class LedgerVerbs(ABC):
     def at_rest(self, account: str) -> bool:
         """Whether nothing of the account is due in ``waiting``, ``owed``, ``rereads``, ``with_refused`` and ``chosen_mails``.
 
+        Nor is any offer refused or undecided.
+
         Asked by each visit when it has listed a folder, so it must be quick.
         """
 

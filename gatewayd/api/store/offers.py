@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,12 +24,20 @@ class OfferVerbs(ABC):
     """
 
     @abstractmethod
-    def undescribed(self, account: str, folder: str, *, limit: int) -> Sequence[tuple[int, str]]:
-        """Return entry id and key of what is offered, stands, and has no summary yet, by id."""
+    def undescribed(
+        self, account: str, folder: str, *, after: int = 0, limit: int, at_once: bool = False
+    ) -> Sequence[tuple[int, str]]:
+        """Return entry id and key of what is offered, stands, and has no summary yet, ids above ``after``, by id.
+
+        ``at_once``: also those whose headers could not be had within the last hour.
+        """
 
     @abstractmethod
-    def describe(self, lease: Lease, offers: Sequence[Offer]) -> None:
-        """Commit what the headers say, and to which operators it is offered. What has a summary stays as it is."""
+    def describe(self, lease: Lease, offers: Sequence[Offer], *, without: Collection[int] = ()) -> None:
+        """Commit what the headers say, and to which operators it is offered. What has a summary stays as it is.
+
+        ``without``: the entries whose headers could not be had, which are to be asked for again in an hour.
+        """
 
     @abstractmethod
     def offers(self, viewer: Viewer, query: OfferQuery) -> Sequence[OfferView]:
@@ -63,18 +71,41 @@ class OfferVerbs(ABC):
         """Commit that the operator's choice of these is done: filed, or refused where it has no filing; ``otherwise`` says why."""
 
     @abstractmethod
-    def senders_of_offers(
-        self, account: str, operator: str, *, user: str | None, undecided: bool, after: int, limit: int
-    ) -> Sequence[tuple[int, Sequence[str]]]:
-        """Return entry id and From addresses of what the operator's admission refused, ids above ``after``, by id.
+    def with_offers(self, accounts: Collection[str]) -> frozenset[str]:
+        """Return the accounts of which anything is or was offered to an operator, or refused by its admission."""
 
-        ``user``: whose account it is now; what came to the account of another user is left out. ``undecided``: in place of these,
-        what it could not decide.
+    @abstractmethod
+    def senders_of_offers(
+        self,
+        account: str,
+        operator: str,
+        *,
+        user: str | None,
+        decision: Literal["offered", "refused", "undecided"],
+        after: int,
+        limit: int,
+    ) -> Sequence[tuple[int, Sequence[str]]]:
+        """Return entry id and From addresses of what the operator's admission said that of, ids above ``after``, by id.
+
+        ``user``: whose account it is now; what came to the account of another user is left out.
+        """
+
+    @abstractmethod
+    def not_offered(
+        self, account: str, operator: str, *, user: str | None, after: int, limit: int
+    ) -> Sequence[tuple[int, Sequence[str]]]:
+        """Return entry id and From addresses of what is offered to others and was never judged for the operator, by id.
+
+        Only what stands and is not here yet, and of a user's account only what came to that user; see ``senders_of_offers``.
         """
 
     @abstractmethod
     def judge_offers(self, lease: Lease, operator: str, decisions: Mapping[int, Decision]) -> None:
-        """Commit what the operator's admission says now of what it refused or could not decide; all else stays."""
+        """Commit what the operator's admission says now of what it judged before; what people decided stays."""
+
+    @abstractmethod
+    def offer_also(self, lease: Lease, operator: str, decisions: Mapping[int, Decision], *, user: str | None) -> None:
+        """Commit what the operator's admission says of what was never judged for it; see ``Offer`` for ``user``."""
 
     @abstractmethod
     def withdraw_offers(self, lease: Lease, served: Collection[str], *, user: str | None) -> None:

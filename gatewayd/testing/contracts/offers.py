@@ -144,13 +144,13 @@ class OfferContract:
         ids = [one.id for one in store.entries("shared", "offered", after=0, limit=9)]
         assert (_list(store), _list(store, GLOBETROT)) == ([], [])
         assert store.choose(ACME, "shared", ids, who="anna") == 0
-        assert store.with_refused(["shared", "other"]) == {"shared"}
+        assert store.with_offers(["shared", "other"]) == {"shared"}
+        assert not store.with_refused(["shared"])
         assert not store.at_rest("shared")
-        assert store.senders_of_offers("shared", "acme", user=None, undecided=False, after=0, limit=9) == [
-            (ids[0], ("anna@example.com",))
-        ]
-        assert store.senders_of_offers("shared", "acme", user=None, undecided=True, after=0, limit=9) == []
-        assert store.senders_of_offers("shared", "globetrot", user=None, undecided=True, after=ids[0], limit=9) == []
+        found = partial(store.senders_of_offers, "shared", user=None, limit=9)
+        assert found("acme", decision="refused", after=0) == [(ids[0], ("anna@example.com",))]
+        assert found("acme", decision="undecided", after=0) == found("acme", decision="offered", after=0) == []
+        assert found("globetrot", decision="undecided", after=ids[0]) == []
         store.judge_offers(shared.lease, "acme", {ids[0]: "offered"})
         store.judge_offers(shared.lease, "globetrot", {ids[0]: "refused"})
         assert [one.decision for one in _list(store)] == ["offered"]
@@ -158,6 +158,48 @@ class OfferContract:
         store.judge_offers(shared.lease, "acme", {ids[0]: "offered"})
         assert [one.decision for one in _list(store)] == ["dismissed"]
         assert shared.states()["1"] == "dismissed", "only who is offered it counts"
+
+    def test_P6_what_an_operator_admits_no_more_is_taken_back_unless_it_decided(self, store: Store, shared: Custodian) -> None:
+        _offer(shared, "1", "2", "3")
+        first, second, third = (_id(store, key) for key in ("1", "2", "3"))
+        store.choose(ACME, "shared", [second], who="anna")
+        store.dismiss(ACME, "shared", [third], who="anna")
+        found = store.senders_of_offers("shared", "acme", user=None, decision="offered", after=0, limit=9)
+        assert found == [(first, ("anna@example.com",))]
+        store.judge_offers(shared.lease, "acme", dict.fromkeys((first, second, third), "refused"))
+        assert {one.key: one.decision for one in _list(store)} == {"2": "chosen", "3": "dismissed"}
+        assert len(_list(store, GLOBETROT)) == 3, "another operator's admission is its own"
+
+    def test_P6_an_operator_that_is_added_is_offered_what_is_not_here_yet(self, store: Store, shared: Custodian) -> None:
+        _offer(shared, "1", "2", "3", "4", decisions={"acme": "offered"})
+        first, second, third, fourth = (_id(store, key) for key in ("1", "2", "3", "4"))
+        store.choose(ACME, "shared", [first], who="anna")
+        shared.commit(shared.outcome("1", make_raw(), owed=None))
+        store.dismiss(ACME, "shared", [second], who="anna")
+        shared.enter(standing=["1", "2", "3"])
+        found = partial(store.not_offered, "shared", "globetrot", after=0)
+        assert [one for one, _ in found(user=None, limit=9)] == [second, third], "not what is here, and not what is gone"
+        assert found(user=None, limit=1) == [(second, ("anna@example.com",))]
+        assert store.not_offered("shared", "globetrot", user=None, after=second, limit=9) == [(third, ("anna@example.com",))]
+        assert found(user="irina", limit=9) == [], "it came to no user"
+        assert store.not_offered("shared", "acme", user=None, after=0, limit=9) == []
+        store.offer_also(shared.lease, "globetrot", {second: "offered", third: "refused"}, user=None)
+        assert [one.key for one in _list(store, GLOBETROT)] == ["2"]
+        assert shared.states()["2"] == "offered", "one dismissed it, and the other may want it"
+        assert not found(user=None, limit=9)
+        assert fourth
+
+    def test_headers_that_could_not_be_had_are_asked_for_again_but_not_at_once(self, store: Store, shared: Custodian) -> None:
+        shared.enter(_offered("1"), _offered("2"))
+        found = store.undescribed("shared", "INBOX", limit=9)
+        (first, _), (second, key) = found
+        assert store.undescribed("shared", "INBOX", after=first, limit=9) == [(second, key)]
+        store.describe(shared.lease, [], without=[first])
+        assert store.undescribed("shared", "INBOX", limit=9) == [(second, key)]
+        assert store.undescribed("shared", "INBOX", limit=9, at_once=True) == found
+        _offer(shared)
+        store.describe(shared.lease, [Offer(entry_id=first, summary=_summary("1"), user=None, decisions=_BOTH)])
+        assert [one.key for one in _list(store)] == ["2", "1"]
 
     def test_an_operator_that_is_served_no_more_is_not_waited_for(self, store: Store, shared: Custodian) -> None:
         _offer(shared, "1", "2")
@@ -182,7 +224,7 @@ class OfferContract:
         assert store.chosen("shared", "INBOX") == {ids[0]: ["acme"]}
         store.withdraw_offers(shared.lease, {"acme"}, user=None)
         assert (store.chosen("shared", "INBOX"), _list(store, IRINA), shared.states()["1"]) == ({}, [], "offered")
-        refused = partial(store.senders_of_offers, "shared", "acme", undecided=False, after=0, limit=9)
+        refused = partial(store.senders_of_offers, "shared", "acme", decision="refused", after=0, limit=9)
         assert [len(refused(user=user)) for user in (None, "tom", "irina")] == [0, 0, 1]
 
     def test_what_could_not_be_had_is_offered_again_with_its_cause(self, store: Store, shared: Custodian) -> None:

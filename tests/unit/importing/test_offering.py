@@ -234,13 +234,31 @@ def test_P1_what_was_decided_goes_with_a_message_to_another_folder(tmp_path: Pat
         assert found == {dismissed: ("Done", "dismissed"), chosen: ("Done", "filed"), left: ("Done", "offered")}
 
 
-def test_P6_an_operator_that_is_added_is_offered_what_comes_from_then_on(tmp_path: Path) -> None:
-    with Gateway(tmp_path, filled(2), imports=CHOSEN) as gateway:
+def test_P6_an_operator_that_is_added_is_offered_what_still_waits_and_not_what_others_have(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(4), imports=CHOSEN) as gateway:
+        for _ in range(2):
+            gateway.good()
+        choose(gateway, ACME, "1:1")
         gateway.good()
+        dismiss(gateway, ACME, "1:2")
+        gateway.transport.vanish("1:4")
+        gateway.good(compare=True)
         gateway.specs = [*gateway.specs, spec("globetrot")]
-        gateway.transport.deliver(make_raw(7))
         gateway.good()
-        assert (keys(gateway), keys(gateway, GLOBETROT)) == (["1:3", "1:2", "1:1"], ["1:3"])
+        assert (keys(gateway), keys(gateway, GLOBETROT)) == (["1:3"], ["1:3", "1:2"]), "though the account was at rest"
+        assert len(gateway.transport.steps("headers")) == 1, "nothing is asked of the server for it"
+        choose(gateway, GLOBETROT, "1:2")
+        gateway.good()
+        assert ([one.key for one in gateway.filings()], [one.key for one in gateway.filings("globetrot")]) == (["1:1"], ["1:2"])
+
+
+def test_P6_an_operator_that_is_added_to_a_users_account_sees_nothing_that_came_to_another_user(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(2), imports=CHOSEN, user="irina") as gateway:
+        gateway.good()
+        gateway.specs, gateway.user = [spec("globetrot")], "tom"
+        for _ in range(2):
+            gateway.good()
+        assert keys(gateway, Viewer(operator="globetrot", users=("irina", "tom"))) == []
 
 
 def test_P1_offers_dismissals_and_choices_outlive_a_renumbering(tmp_path: Path) -> None:
@@ -472,17 +490,69 @@ def test_P6_newer_records_and_settings_offer_what_they_admit(tmp_path: Path) -> 
             Told.emails, Told.version = set(emails), Told.version + 1
             gateway.matching.refresh(specs[0])
 
+        dismiss(gateway, ACME, "1:1")
+        Told.down = True
+        turn("anna@example.com")
+        gateway.visit()
+        assert keys(gateway) == ["1:2"], "what was admitted stays until somebody can say otherwise"
+        Told.down = False
         turn()
         key = gateway.transport.deliver(make_raw(7))
         gateway.good()
-        assert keys(gateway) == ["1:2", "1:1"], "what was offered stays"
+        assert keys(gateway) == [], "by newer records nobody known sent it"
+        assert [one.key for one in offers(gateway, still=False)] == ["1:1"], "what a person decided stays"
         turn("anna@example.com")
+        gateway.task = Task(look=True)
         gateway.good()
-        assert keys(gateway) == [key, "1:2", "1:1"], "what was refused is offered by newer records"
+        assert keys(gateway) == [key, "1:2"], "a look is enough"
         turn()
         gateway.transport.deliver(make_raw(8))
+        gateway.task = Task()
         gateway.good()
-        assert len(keys(gateway)) == 3
+        assert keys(gateway) == []
         gateway.imports = CHOSEN
         gateway.good()
-        assert len(keys(gateway)) == 4, "without contact types all is offered"
+        assert len(keys(gateway)) == 3, "without contact types all is offered"
+
+
+def test_what_is_offered_is_judged_again_only_if_records_changed(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counted(Known):
+        emails: ClassVar[set[str]] = {"anna@example.com"}
+
+        def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
+            asked.append(len(emails))
+            return super().contacts(emails)
+
+    imports = ImportConfig(take="chosen", contact_types={"customer": ("sales",)})
+    plugins = [directory(base=Counted), matcher("calm", links_all)]
+    with Gateway(tmp_path, filled(2), imports=imports, plugins=plugins, specs=[spec("acme", "calm", known=True)]) as gateway:
+        gateway.task = Task(look=True)
+        for _ in range(3):
+            gateway.good()
+        assert asked == [1], "when it was listed"
+        gateway.task = Task()
+        gateway.good()
+        assert (asked, keys(gateway)) == ([1], ["1:2", "1:1"])
+
+
+def test_what_the_server_has_no_headers_of_is_refused_by_nobody_and_had_again(tmp_path: Path) -> None:
+    known = directory([], [make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")])
+    transport = filled(2)
+    imports = ImportConfig(take="chosen", contact_types={"customer": ("sales",)})
+    plugins, specs = [known, matcher("calm", links_all)], [spec("acme", "calm", known=True)]
+    with Gateway(tmp_path, transport, imports=imports, plugins=plugins, specs=specs) as gateway:
+        backup = transport.back_up()
+        transport.on("headers", lambda: transport.vanish("1:1"))
+        (note,) = gateway.good().notes
+        assert "no headers of 1 of 2 messages that are offered" in note
+        assert "asked for again" in note
+        assert keys(gateway) == ["1:2"]
+        asked = len(transport.steps("headers"))
+        assert gateway.good().notes == ()
+        assert len(transport.steps("headers")) == asked, "not by every visit"
+        transport.restore(backup)
+        gateway.task = Task(look=True)
+        gateway.good()
+        assert keys(gateway) == ["1:2", "1:1"]
