@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
 
 from gatewayd import Chosen, OfferView, Seen
+from gatewayd_sql.copies import SHOWN_BY_A_COPY, copies_of
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.decisions import resettle
 from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
@@ -147,6 +148,8 @@ class Offers(JudgedOffers):
         with self._db.writing() as connection:
             prove_names(connection, [(viewer.operator, None)], account)
             chosen = _decide(connection, viewer, account, entry_ids, before=("offered", "dismissed"), values=values)
+            copies = copies_of(connection, account, entry_ids)
+            _decide(connection, viewer, account, copies, before=("offered", "dismissed"), values=values)
             if entry_ids:
                 confirm(connection, viewer, account, max(entry_ids))
         return chosen
@@ -156,7 +159,9 @@ class Offers(JudgedOffers):
         values = {"decision": "offered" if undo else "dismissed", "who": clean(who)}
         with self._db.writing() as connection:
             before = ("dismissed",) if undo else ("offered",)
-            return _decide(connection, viewer, account, entry_ids, before=before, values=values)
+            changed = _decide(connection, viewer, account, entry_ids, before=before, values=values)
+            _decide(connection, viewer, account, copies_of(connection, account, entry_ids), before=before, values=values)
+        return changed
 
     def chosen(self, account: str, folder: str) -> Mapping[int, Sequence[str]]:
         """Return what waits and was chosen, with the operators that did."""
@@ -214,7 +219,7 @@ def _fits(query: OfferQuery) -> list[ColumnElement[bool]]:
     fits: list[ColumnElement[bool]] = [offered_to.c.account == query.account, offered_to.c.entry_id > query.after]
     if query.ids is None and query.keys is None:
         stands = and_(ledger.c.gone_at.is_(None), ledger.c.state != "vanished")
-        fits.append(or_(stands, offered_to.c.decision == "filed"))
+        fits += [or_(stands, offered_to.c.decision == "filed"), ~SHOWN_BY_A_COPY]
     if query.keys is not None:
         fits.append(one_of(ledger.c.key, query.keys))
     if query.open:

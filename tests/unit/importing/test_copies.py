@@ -120,23 +120,70 @@ def test_what_nobody_admitted_is_fetched_from_each_folder(tmp_path: Path) -> Non
         assert fetched(gateway) == 1
 
 
-def test_P6_operators_that_choose_a_message_in_two_folders_get_it_each_and_it_is_fetched_once(tmp_path: Path) -> None:
+def listed(gateway: Gateway, operator: str = "acme", **asked: Any) -> list[str]:
+    """The folders of what is offered to an operator."""
+    found = gateway.store.offers(Viewer(operator=operator), OfferQuery(account="main", **asked))
+    return [one.folder for one in found]
+
+
+def decide(gateway: Gateway, operator: str, *, dismiss: bool = False) -> int:
+    """Let an operator choose or dismiss the only message that it is offered."""
+    viewer, do = Viewer(operator=operator), gateway.store.dismiss if dismiss else gateway.store.choose
+    (one,) = gateway.store.offers(viewer, OfferQuery(account="main", open=True))
+    return do(viewer, "main", [one.id], who="anna")
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Gateway]:
+    """An account of two operators that choose, with one message in two folders."""
     transport = FakeTransport((A, B), account="main")
     imports = ImportConfig(folders=(A, B), take="chosen", after=Action(do="delete"))
-    with Gateway(tmp_path, transport, imports=imports, specs=[spec("acme"), spec("globetrot")]) as gateway:
+    with Gateway(tmp_path, transport, imports=imports, specs=[spec("acme"), spec("globetrot")]) as made:
         for folder in (A, B):
-            show(gateway, make_raw(), folder)
-        gateway.good()
-        for operator, folder in (("acme", A), ("globetrot", B)):
-            viewer = Viewer(operator=operator)
-            offers = gateway.store.offers(viewer, OfferQuery(account="main", open=True))
-            chosen = [one.id for one in offers if one.folder == folder]
-            assert gateway.store.choose(viewer, "main", chosen, who="anna") == 1
-            gateway.good()
-        assert [len(gateway.filings(one)) for one in ("acme", "globetrot")] == [1, 1]
+            show(made, make_raw(), folder)
+        made.good()
+        yield made
+
+
+def test_P6_operators_that_choose_a_message_of_two_folders_get_it_each_and_it_is_fetched_once(shared: Gateway) -> None:
+    transport = shared.transport
+    assert (listed(shared), listed(shared, "globetrot")) == ([A], [A]), "it is offered once"
+    for number, operator in enumerate(("acme", "globetrot")):
+        assert decide(shared, operator) == 1
+        assert listed(shared, operator, open=True) == []
+        shared.good()
+        assert listed(shared, operator) == [A]
         assert len(transport.steps("message")) == 1
-        # One has the first folder's, and the other has the same mail. The second folder's is offered to the one still.
-        assert [len(transport.keys(folder)) for folder in (A, B)] == [0, 1]
+        # Nothing is settled before both have decided.
+        assert [len(transport.keys(folder)) for folder in (A, B)] == ([1, 1] if not number else [0, 0])
+    assert [len(shared.filings(one)) for one in ("acme", "globetrot")] == [1, 1]
+    assert listed(shared) == [A]
+
+
+def test_P1_what_is_taken_out_of_one_folder_is_offered_in_the_other_and_a_decision_is_about_both(shared: Gateway) -> None:
+    shared.transport.vanish(shared.transport.keys(A)[0], A)
+    shared.good(compare=True)
+    assert listed(shared) == [B]
+    assert decide(shared, "acme", dismiss=True) == 1
+    assert (listed(shared, open=True), listed(shared, "globetrot")) == ([], [B])
+
+
+def test_P6_what_is_dismissed_in_one_folder_is_offered_in_no_other(shared: Gateway) -> None:
+    assert decide(shared, "acme", dismiss=True) == 1
+    assert (listed(shared, open=True), listed(shared, "globetrot", open=True)) == ([], [A])
+    shared.good()
+    assert shared.transport.keys(B), "nobody chose it"
+
+
+@pytest.mark.parametrize("differs", ["size", "arrival"])
+def test_P1_what_differs_in_size_or_arrival_is_offered_beside_the_other(tmp_path: Path, differs: str) -> None:
+    transport = FakeTransport((A, B), account="main")
+    with Gateway(tmp_path, transport, imports=ImportConfig(folders=(A, B), take="chosen")) as gateway:
+        show(gateway, make_raw(), A)
+        raw = make_raw() + b"more" if differs == "size" else make_raw()
+        show(gateway, raw, B, arrival=NOON + timedelta(days=differs == "arrival"))
+        gateway.good()
+        assert listed(gateway) == [B, A]
 
 
 def test_P2_a_visit_that_breaks_while_headers_are_read_leaves_all_waiting(gateway: Gateway) -> None:
