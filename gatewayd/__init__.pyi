@@ -151,6 +151,10 @@ from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
 from gatewayd.api.store import UserVerbs as UserVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
+from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS as MOST_USER_ACCOUNTS
+from gatewayd.api.store.user_accounts import NewUserAccount as NewUserAccount
+from gatewayd.api.store.user_accounts import UserAccount as UserAccount
+from gatewayd.api.store.user_accounts import UserAccountVerbs as UserAccountVerbs
 from gatewayd.api.store.users import KnownUser as KnownUser
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally

@@ -109,7 +109,8 @@ def _kernel() -> Iterator[str]:
 def _blocks(model: Mapping[str, Any], defs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the models inside a model by the fields that hold them, at any depth."""
     for name, field in model["properties"].items():
-        reference = field.get("$ref") or field.get("items", {}).get("$ref") or _value(field).get("$ref")
+        choices = (one["$ref"] for one in field.get("anyOf", ()) if "$ref" in one)
+        reference = field.get("$ref") or field.get("items", {}).get("$ref") or _value(field).get("$ref") or next(choices, None)
         if reference:
             inner = defs[reference.rpartition("/")[2]]
             yield name, inner

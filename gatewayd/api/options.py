@@ -131,7 +131,8 @@ class Secret:
     LoadCredential), and for a person's shell, where there is none, in the config's folder ``credentials``.
     """
 
-    by: Literal["env", "file", "credential"]
+    #: ``store``: a password that the store keeps sealed; its class is of its own.
+    by: Literal["env", "file", "credential", "store"]
     name: str
     #: The config's folder of credentials; None: only systemd gives them.
     beside: Path | None = None
@@ -179,6 +180,7 @@ class Secret:
             "env": f"Set the environment variable {self.name}.",
             "file": f"Put the secret into {self.name}, readable by the service's user.",
             "credential": beside if self.beside else by_systemd,
+            "store": "",
         }[self.by]
 
     def __str__(self) -> str:

@@ -8,16 +8,17 @@ from gatewayd.cli.account_add import add
 from gatewayd.cli.account_show import list_accounts, show, test
 from gatewayd.cli.consent import connect, disconnect
 from gatewayd.cli.renaming import rename_account
+from gatewayd.cli.user_account import password, remove
 
 __all__ = ["COMMANDS"]
 
 
 @click.group("account")
 def _account() -> None:
-    """Make, show, try and rename accounts, and ask persons for consent to open their mailboxes."""
+    """Make, show, try, rename and remove accounts, and ask persons for consent to open their mailboxes."""
 
 
-for _command in (add, list_accounts, show, test, connect, disconnect, rename_account):
+for _command in (add, list_accounts, show, test, password, remove, connect, disconnect, rename_account):
     _account.add_command(_command)
 
 

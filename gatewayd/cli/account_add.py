@@ -8,112 +8,81 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from gatewayd import config
-from gatewayd.api.roles import Transport
 from gatewayd.cli import output
-from gatewayd.cli.mail_servers import MailServer, guesses, is_of_domain
+from gatewayd.cli.account_questions import asked, asked_address, asked_password, goes_on, servers_of, with_server
 from gatewayd.cli.online import try_account
 from gatewayd.cli.params import asker_of
 from gatewayd.cli.removed import account_files
+from gatewayd.cli.user_account import add_mailbox
 from gatewayd.config.models.fields import NAME
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from gatewayd.cli.app import App
 
 __all__ = ["add"]
 
-_Security = Literal["tls", "starttls"]
-#: The transports that need what is asked for here.
-_KINDS = ("imap", "pop3")
-_PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("pop3", "tls"): 995, ("pop3", "starttls"): 110}
-#: Bytes of a line, at most, that a terminal gives to who reads it (termios(3), canonical mode).
-_LONGEST_LINE = 4095
-#: What is no part of a password: control characters, bytes of another charset, and a byte order mark in front.
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\ufeff")
-_LAST_PORT = 65535
-_ADDRESS = re.compile(r"[^@\s]+@([^@\s.]+(?:\.[^@\s.]+)*)")
-
 
 @click.command("add")
 @click.argument("name", required=False)
-@click.option("--user", metavar="OPERATOR/USER", default="", help="Make it the personal account of this user.")
+@click.option(
+    "--user", metavar="OPERATOR/USER", default="", help="A user's own: kept in the store, without NAME; with it, as a file."
+)
 @click.option("--ca-file", metavar="FILE", default="", help="Certificates to trust in place of the system's.")
 @click.pass_obj
 def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     """Ask for what a new mailbox needs, try the log-in, and write the files of account NAME.
 
+    With --user and without NAME it is a mailbox that the user adds without an administrator: no file is written.
+
     The host is guessed by the mail address, and the secret is asked for twice and not shown. It needs a terminal; on others,
     write the file by hand, as docs/configuration.md says. Nothing that exists is changed.
     """
-    if not sys.stdin.isatty():
-        hint = "run it in a terminal, or write the files by hand: docs/configuration.md says how"
-        raise click.UsageError(f"`account add` asks questions, and there is no terminal to answer them at: {hint}")
+    _needs_terminal()
     # A config that can't be used is told before anything is asked.
     taken = account_files(app)
     if user:
         viewer = app.viewer(asker_of(None, user))
         user = f"{viewer.operator}/{viewer.users[0]}"
-    address = _asked("Mail address", check=_address)
+        if not name:
+            if ca_file:
+                raise click.UsageError("--ca-file goes with NAME: a user's own mailbox is at a server that everybody trusts")
+            add_mailbox(app, viewer)
+            return
+    address = asked_address()
     domain = address.rpartition("@")[2]
     name = _new_name(app, taken, name, address)
     serves = () if user else _operators(app)
-    guessed, hint = guesses(domain)
-    if hint and not guessed:
-        raise PermanentError(f"{domain} is not for `account add`: {hint}")
-    if hint:
-        output.note(hint)
+    guessed = servers_of(domain)
     draft = config.AccountDraft(
         kind="", host="", port=None, security="tls", username=address, password=("!credential", name), operators=serves,
         user=user, ca_file=str(Path(ca_file).absolute()) if ca_file else "",
     )  # fmt: skip
     while True:
-        draft = _with_server(app, draft, domain, guessed)
-        draft = replace(draft, username=_asked("User name", default=draft.username))
-        password = _password()
+        draft = with_server(app, draft, domain, guessed)
+        draft = replace(draft, username=asked("User name", default=draft.username))
+        password = asked_password()
         output.note(f"Logging in to {draft.host} ...")
         problems = _tried(app, name, draft, password)
         for problem in problems:
             output.note(f"{name}: {problem}")
-        if not problems or _goes_on():
+        if not problems or goes_on():
             break
     _write(app, name, draft, password)
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise click.BadParameter("expected text without control characters, in the terminal's own charset")
-    return text.strip()
-
-
-def _asked(question: str, *, default: str | None = None, check: Callable[[str], str] = _printable) -> str:
-    """Return an answer without blanks around it."""
-    return str(click.prompt(question, default=default, value_proc=check, err=True)).strip()
-
-
-def _password() -> str:
-    """Ask for a password until there is one that can be kept in a file."""
-    while True:
-        found: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same once more", err=True)
-        if len(found.encode(errors="surrogateescape")) >= _LONGEST_LINE:
-            output.note(f"Error: a terminal cuts what is longer than {_LONGEST_LINE} bytes: write the files by hand")
-        elif _UNUSABLE.search(found):
-            output.note("Error: expected a password without control characters, in the terminal's own charset")
-        else:
-            return found
-
-
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text.strip()) or not text.isprintable():
-        raise click.BadParameter("expected a mail address such as irina@example.com")
-    return text.strip()
+def _needs_terminal() -> None:
+    if not sys.stdin.isatty():
+        hint = "run it in a terminal, or write the files by hand: docs/configuration.md says how"
+        raise click.UsageError(f"`account add` asks questions, and there is no terminal to answer them at: {hint}")
 
 
 def _new_name(app: App, taken: Collection[str], name: str | None, address: str) -> str:
@@ -131,7 +100,7 @@ def _new_name(app: App, taken: Collection[str], name: str | None, address: str) 
     if name:
         return free(name)
     guess = re.sub(r"[^a-z0-9_.-]", "-", address.partition("@")[0].lower()).lstrip("_.-")[:64]
-    return _asked("Name of the account", default=guess if guess and guess not in taken else None, check=free)
+    return asked("Name of the account", default=guess if guess and guess not in taken else None, check=free)
 
 
 def _operators(app: App) -> tuple[str, ...]:
@@ -151,42 +120,6 @@ def _operators(app: App) -> tuple[str, ...]:
         return tuple(there)
     found: tuple[str, ...] = click.prompt("Operators that it serves", default=", ".join(there), value_proc=known, err=True)
     return found
-
-
-def _with_server(app: App, draft: config.AccountDraft, domain: str, guessed: Sequence[MailServer]) -> config.AccountDraft:
-    """Ask for the server until the person agrees to the host."""
-    kinds = [kind for kind in _KINDS if kind in app.registry.kinds(Transport)]
-    while True:
-        kind = click.prompt("Kind", default=draft.kind or kinds[0], type=click.Choice(kinds), err=True)
-        # What was said of this kind before stays, unless it is corrected.
-        said = draft if draft.kind == kind else None
-        known = next((one for one in guessed if one.kind == kind), None)
-        host = _asked("Host", default=said.host if said else known.host if known else None)
-        known = known if known and known.host == host else None
-        security: _Security = said.security if said else known.security if known else "tls"
-        security = click.prompt("Security", default=security, type=click.Choice(["tls", "starttls"]), err=True)
-        port = said.port if said and said.security == security else known.port if known and known.security == security else None
-        port = click.prompt("Port", default=port or _PORTS[kind, security], value_proc=_port, err=True)
-        found = replace(draft, kind=kind, host=host, security=security, port=port if port != _PORTS[kind, security] else None)
-        outside = f"{host} is not of {domain}. Send the password of {draft.username} there?"
-        if is_of_domain(host, domain) or click.confirm(outside, err=True):
-            return found
-
-
-def _port(text: str | int) -> int:
-    if not str(text).isdecimal() or not 1 <= int(text) <= _LAST_PORT:
-        raise click.BadParameter(f"expected a number from 1 to {_LAST_PORT}")
-    return int(text)
-
-
-def _goes_on() -> bool:
-    """Whether the files are to be written although the log-in failed. Raises Exit where the person gives up."""
-    choices = click.Choice(["again", "write", "quit"])
-    what = click.prompt("again, write the files anyway, or quit", type=choices, default="again", show_choices=False, err=True)
-    if what == "quit":
-        output.note("gatewayd: nothing was written.")
-        raise click.exceptions.Exit(1)
-    return bool(what == "write")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
 from gatewayd.cli.stale_secrets import SecretAges
+from gatewayd.config import account_of, is_of_user
 from gatewayd.config.secret_days import expiry, remark
 from gatewayd.errors import joined, sentences
 from gatewayd.importing.mailboxes import taken
@@ -66,11 +67,7 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
     healths = {one.account: one for one in app.store.healths()}
     # The first fault of each account's file.
     first = {fault.file: fault for fault in reversed(app.config.faults)}
-    faults = {
-        file.removeprefix("accounts/").removesuffix(".yaml"): fault
-        for file, fault in first.items()
-        if file.startswith("accounts/") and file.endswith(".yaml")
-    }
+    faults = {name: fault for file, fault in first.items() if (name := account_of(file))}
     waits = dict(taken(app.config, app.store.mailboxes()))
     ages = SecretAges(app)
     for name in sorted({*app.config.accounts, *faults}):
@@ -113,7 +110,8 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
             runs = "it runs as last accepted" if stood_in else "it runs as it stands"
         other = [health.error] if health and health.error and health.error != str(fault) else []
         error = joined([*other, f"{str(fault).rstrip('.')} ({runs})"])
-        return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
+        advice = "`gatewayd check` shows all faults."
+        return (condition if health else "faulty"), error, advice if is_of_user(name) else f"Correct the file; {advice}"
     account = app.config.accounts[name]
     if account.sends is None and (account.imports is None or not account.imports.enabled):
         return "disabled", "", ""

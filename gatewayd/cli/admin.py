@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,14 +92,16 @@ def _stored_faults(app: App) -> int:
 
 def _lost_key(app: App) -> Iterator[tuple[str, AuthError]]:
     """Yield the fault of the key that seals consents, if accounts need some; say which keys of before are in use still."""
-    if not app.consents.are_needed:
+    passwords = app.store.user_accounts()
+    if not (app.consents.are_needed or passwords):
         return
     try:
         config.prove_key(app.config, app.store)
     except AuthError as error:
         yield MAIN, error.alone()
         return
-    ours = config.old_keys_in_use(app.config, app.consents.keys_in_use(app.store))
+    used = Counter(app.consents.keys_in_use(app.store)) + Counter(one.password.key_id for one in passwords)
+    ours = config.old_keys_in_use(app.config, used)
     for secret, number in config.old_keys_in_use(app.config, app.store.sealing_keys()).items():
         kept, others = output.count(number, "consent"), number - ours.get(secret, 0)
         later = "; each gets the new key with its next token" if secret in ours else ""

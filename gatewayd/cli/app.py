@@ -14,14 +14,15 @@ from gatewayd.api.queries import Query, Viewer
 from gatewayd.api.roles import Folders, Transport
 from gatewayd.api.store import Store
 from gatewayd.cli import output
+from gatewayd.cli.guarding import guarded
 from gatewayd.cli.params import user_name
-from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
+from gatewayd.cli.user_mailboxes import with_mailboxes
+from gatewayd.errors import ConfigError, PermanentError, TransientError
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
 from gatewayd.runtime.instance import Instance, enter, has_ended, prepare, running_daemons
 from gatewayd.runtime.threads import WorkerThreads
-from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +62,12 @@ class App:
 
     @cached_property
     def config(self) -> Config:
-        """The config, with its faults. Faulty files are replaced by their last accepted copies, and the person is told."""
+        """The config, with its faults, and with the mailboxes that users added."""
+        return with_mailboxes(self, self._by_files)
+
+    @cached_property
+    def _by_files(self) -> Config:
+        """What the files say. Faulty ones are replaced by their last accepted copies, and the person is told."""
         load = config.load if self.as_it_stands else config.current
         found = load(self.folder, enter=enter, tries=self._tries)
         #: What persons consented to, by which accounts get tokens. No command makes a store only to look for it.
@@ -75,7 +81,7 @@ class App:
     def registry(self) -> loading.Registry:
         """The plugins of this config, or all that are found if the config can't be used."""
         try:
-            return self.config.registry
+            return self._by_files.registry
         except ConfigError:
             return config.plugins_of(self.folder, enter=enter, tries=self._tries)
 
@@ -91,9 +97,10 @@ class App:
     @cached_property
     def store(self) -> Store:
         """The store, opened."""
-        prepare(self.config.state)
+        state = self._by_files.state
+        prepare(state)
         store = self._store()
-        if config.was_accepted(self.config.state) and store.is_new():
+        if config.was_accepted(state) and store.is_new():
             self._tell_of_new()
         store.open()
         self._stack.callback(store.close)
@@ -102,7 +109,7 @@ class App:
     def _tell_of_new(self) -> None:
         """Warn that the database is missing though there was one; raises TransientError if a daemon still has it open."""
         advice = "Put it back where it was, or stop gatewayd and restore a backup"
-        if daemons := running_daemons(self.config.state):
+        if daemons := running_daemons(self._by_files.state):
             what = f"there is no database, though the daemon runs as process {min(daemons)}: it was moved or removed"
             raise TransientError(what, advice=f"{advice}.")
         what = "the database is missing, though the state folder was used before, so an empty one is made"
@@ -117,18 +124,19 @@ class App:
         return self._store().is_current()
 
     def _store(self) -> Store:
-        chosen = self.registry.get(Store, self.config.store_kind)
-        return chosen(self.config.store_options, place=Folders(config=self.folder, state=self.config.state))
+        found = self._by_files
+        return self.registry.get(Store, found.store_kind)(found.store_options, place=Folders(config=self.folder, state=found.state))
 
     @cached_property
     def instance(self) -> Instance:
         """This process as a holder of leases."""
-        prepare(self.config.state)
+        state = self._by_files.state
+        prepare(state)
         try:
-            return self._stack.enter_context(Instance(self.config.state))
+            return self._stack.enter_context(Instance(state))
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
-            raise TransientError(f"{self.config.state}: {error.strerror}", advice=advice) from error
+            raise TransientError(f"{state}: {error.strerror}", advice=advice) from error
 
     @cached_property
     def local_matching(self) -> LocalMatching:
@@ -203,11 +211,10 @@ class App:
         found = self.config.accounts.get(name)
         if found is not None:
             return found
-        faults = [fault for fault in self.config.faults if fault.file == f"accounts/{name}.yaml"]
+        faults = [fault for fault in self.config.faults if config.account_of(fault.file) == name]
         if faults:
-            raise ConfigError(
-                f"account {name} is faulty", faults=faults, advice="Correct its file; `gatewayd check` shows all faults."
-            )
+            advice = "Correct its file; `gatewayd check` shows all faults."
+            raise ConfigError(f"account {name} is faulty", faults=faults, advice="" if config.is_of_user(name) else advice)
         have = ", ".join(sorted(self.config.accounts)) or "none"
         raise PermanentError(f"there is no account {name!r}", advice=f"Accounts are: {have}.")
 
@@ -222,14 +229,14 @@ class App:
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
         """Open a session outside a visit. Any exception of its transport but the five errors becomes a PluginError."""
-        with _guarded("transport", account), closing(open_session(self.transport(account))) as session:
+        with guarded("transport", account), closing(open_session(self.transport(account))) as session:
             yield session
 
     @contextmanager
     def courier(self, account: AccountConfig) -> Iterator[Courier]:
         """Log in to an account that sends. Any exception of its forwarder but the five errors becomes a PluginError."""
         forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
-        with _guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
+        with guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
             yield courier
 
     def viewers(self, asker: Asker) -> list[Viewer]:
@@ -287,13 +294,3 @@ class App:
             faults = output.count(len(self.config.faults), "fault")
             files = ", ".join(sorted({fault.file for fault in self.config.faults}))
             output.note(f"gatewayd: the config has {faults}, in {files}; see `gatewayd check`. What is sound goes on.")
-
-
-@contextmanager
-def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
-    try:
-        yield
-    except GatewaydError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"the {role} of account {account.name} failed: {where(error)}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.cli import output
+from gatewayd.config import is_of_user
 from gatewayd.errors import TransientError
 from gatewayd.importing.values import Progress
 from gatewayd.runtime.instance import host_and_process
@@ -46,7 +47,6 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
             f"account {held.account} is being worked on by {host_and_process(held.holder)}",
             advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",
         )
-    file = f"accounts/{held.account}.yaml"
     request_id = app.store.ask(held.account, task)
     alive = there = time.monotonic()
     while True:
@@ -62,11 +62,22 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
                 f"account {held.account}: the daemon that was asked has ended",
                 advice="Start it again: what was asked for is done then. Or run this command once more.",
             )
-        if os.path.lexists(app.folder / file) or not (app.folder / "accounts").is_dir():
+        if _is_there(app, held.account):
             there = time.monotonic()
         elif time.monotonic() - there > _SAVED:
             # If a daemon answers at the same moment, its answer is kept.
-            error = f"its file {file} is gone, and nobody visits it any more"
+            error = f"{_gone(held.account)}, and nobody visits it any more"
             app.store.answer([request_id], Answer(account=held.account, error=error, advice="Put it back, and run this again."))
             continue
         time.sleep(_LOOK)
+
+
+def _is_there(app: App, account: str) -> bool:
+    """Whether an account is there still: as a file, or as a mailbox that a user added."""
+    if is_of_user(account):
+        return any(one.name == account for one in app.store.user_accounts())
+    return os.path.lexists(app.folder / "accounts" / f"{account}.yaml") or not (app.folder / "accounts").is_dir()
+
+
+def _gone(account: str) -> str:
+    return "the mailbox was removed" if is_of_user(account) else f"its file accounts/{account}.yaml is gone"

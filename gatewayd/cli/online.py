@@ -7,8 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.errors import GatewaydError, PluginError
+from gatewayd.cli.visiting import visit_one
+from gatewayd.config import is_of_user
+from gatewayd.errors import GatewaydError, PluginError, sentences
 from gatewayd.importing.mailboxes import distinct
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.runtime.threads import WorkerThreads
@@ -68,6 +71,8 @@ def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Sequence[_Wor
 
 
 def _works(app: App, account: AccountConfig) -> Sequence[_Work]:
+    if is_of_user(account.name):
+        return [partial(_looks, app, account)]
     works: list[_Work] = [partial(_imports, app, account)] if account.imports or not account.sends else []
     return [*works, partial(_sends, app, account)] if account.sends else works
 
@@ -83,6 +88,12 @@ def _imports(app: App, account: AccountConfig) -> Sequence[str]:
             if app.store.folder(account.name, folder) is None and (page := next(iter(session.listing(folder, None)), None)):
                 distinct(account, app.store, folder, page.keys, spans=app.transport(account).keys_span_folders)
         return problems
+
+
+def _looks(app: App, account: AccountConfig) -> Sequence[str]:
+    """Look at a mailbox that a user added. Its password is opened only by who has the lease: this process, or the daemon."""
+    answer = visit_one(app, account, Task(look=True), lambda _: None)
+    return [sentences(answer.error, answer.advice)] if answer.error else answer.problems
 
 
 def _sends(app: App, account: AccountConfig) -> Sequence[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
+from gatewayd.config import is_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,8 @@ def account_files(app: App) -> set[str]:
 
 
 def forgotten(app: App) -> Sequence[str]:
-    """Return the accounts that have or had a mailbox, and no file any more."""
-    known = {account for having in app.store.mailboxes().values() for account, _ in having}
+    """Return the accounts that have or had a mailbox, and no file any more. Those that users added never had one."""
+    known = {name for having in app.store.mailboxes().values() for name, _ in having if not is_of_user(name)}
     return sorted(known - account_files(app) - app.config.accounts.keys())
 
 

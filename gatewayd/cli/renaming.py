@@ -11,7 +11,7 @@ from gatewayd import config
 from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.params import json_option
-from gatewayd.errors import TransientError
+from gatewayd.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from gatewayd.api.renames import Named, Rename
@@ -35,6 +35,8 @@ def rename_account(app: App, old: str, new: str, *, as_json: bool) -> None:
     Its file is renamed, and targets, rules and `notify` that name it are changed. A daemon that runs goes on with it. What was
     broken off is finished by the same command.
     """
+    for name in filter(config.is_of_user, (old, new)):
+        raise PermanentError(f"{name} is the name of a mailbox that a user added, which never changes")
     _rename(app, "account", old, new, as_json=as_json)
 
 

@@ -21,10 +21,13 @@ from gatewayd.config.references import ca_files, outside_faults
 from gatewayd.config.renaming import FileChanges, file_changes
 from gatewayd.config.rights import right_faults
 from gatewayd.config.settings import settings
+from gatewayd.config.user_accounts import MAIL_PORTS, account_of, is_of_user, made, with_user_accounts
+from gatewayd.config.user_passwords import UserPasswords
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
 
 __all__ = [
     "ERRORS",
+    "MAIL_PORTS",
     "AccountConfig",
     "AccountDraft",
     "Changes",
@@ -38,8 +41,10 @@ __all__ = [
     "SendConfig",
     "TargetConfig",
     "UserConfig",
+    "UserPasswords",
     "WorkersConfig",
     "accept",
+    "account_of",
     "ca_files",
     "changes",
     "consents_of",
@@ -48,9 +53,11 @@ __all__ = [
     "drafted",
     "file_changes",
     "fingerprint_of",
+    "is_of_user",
     "kept",
     "load",
     "log_of",
+    "made",
     "old_keys_in_use",
     "outside_faults",
     "plugins_of",
@@ -62,4 +69,5 @@ __all__ = [
     "unchanged",
     "was_accepted",
     "watched",
+    "with_user_accounts",
 ]

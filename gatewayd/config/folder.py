@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.fallbacks import Fallbacks
     from gatewayd.config.main import Main
+    from gatewayd.config.models.main import NotifyConfig
     from gatewayd.registry.loading import LoadedPlugin, Registry
 
 __all__ = ["FolderReading", "shown"]
@@ -62,10 +63,9 @@ class FolderReading:
         self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
-        between = self._between(operators, accounts)
+        self._between(operators, accounts, notify)
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
-        between.notify(self._main.checker, notify)
         self._faults += self._main.checker.lesser_faults
         self._digests[main.FILE] = self._main.checker.document.digest
         self._plugins(_used(operators, accounts) | {("stores", store[0])}, found.plugins.without)
@@ -84,6 +84,7 @@ class FolderReading:
             credentials={name: one for name, one in self._credentials.items() if one},
             workers=found.workers,
             limits=found.limits,
+            accounts_of_users=found.accounts_of_users,
             log=found.log,
             administrators={name: one.email for name, one in found.administrators.items()},
             notify=notify,
@@ -95,12 +96,14 @@ class FolderReading:
             digests=self._digests,
         )
 
-    def _between(self, operators: Mapping[str, OperatorConfig], accounts: Mapping[str, AccountConfig]) -> CrossCheck:
+    def _between(
+        self, operators: Mapping[str, OperatorConfig], accounts: Mapping[str, AccountConfig], notify: NotifyConfig | None
+    ) -> None:
         """Check operators and accounts against each other, and keep the faults of all their files."""
         between = CrossCheck(accounts=accounts, operators=operators, checkers=self._checkers, registry=self._registry)
         between.check()
+        between.notify(self._main.checker, notify)
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
-        return between
 
     def _operators(self) -> dict[str, OperatorConfig]:
         check, previous = partial(operator, registry=self._registry), partial(self._fallbacks.operator, registry=self._registry)

@@ -12,6 +12,7 @@ from gatewayd.api.token_source import TokenSource
 from gatewayd.config.faults import dotted
 from gatewayd.config.main import ACCEPTED
 from gatewayd.config.main import FILE as MAIN
+from gatewayd.config.user_accounts import is_of_user
 from gatewayd.config.yaml_documents import read
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ __all__ = ["Setting", "settings"]
 
 #: The settings that an account takes from gatewayd.yaml if its own file does not have them.
 _BY_MAIN: Sequence[YamlPath] = (("time_zone",),)
+#: What a user says of a mailbox.
+_SAID = {"kind", "description", "user", "host", "port", "security", "username", "password"}
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
@@ -41,6 +44,8 @@ class Setting:
 
 def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
     """Return the settings of an account in the order in which the docs have them."""
+    if is_of_user(account.name):
+        return [*_of_user(account)]
     file = f"accounts/{account.name}.yaml"
     copy = config.state / ACCEPTED / file if file in config.standing_in else None
     document = read(file, folder=config.folder, copy=copy)
@@ -68,6 +73,17 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
     found = [(place, value or "keep") if place == ("import", "after") else (place, value) for place, value in found]
     found += [(("forward", "approved"), [f"{one.name} <{one.email}>" for one in account.approved])] if account.approved else []
     return [Setting(name=dotted(place), value=_shown(value), where=lines.get(place, "")) for place, value in found]
+
+
+def _of_user(account: AccountConfig) -> Iterator[Setting]:
+    """Yield the settings of a mailbox that a user added: what the user said, and what always holds for it."""
+    values = {"kind": account.kind, "description": account.description, "user": f"{account.operators[0]}/{account.user}"}
+    fixed = {"connections": account.connections, "second": account.second}
+    imports = _fields(account.imports) if account.imports else {}
+    found = [*_below((), {**values, **fixed}), *_below((), _fields(account.options)), *_below(("import",), imports)]
+    for place, value in found:
+        shown = "keep" if place == ("import", "after") else _shown(value)
+        yield Setting(name=dotted(place), value=shown, where="typed by the user" if place[0] in _SAID else "")
 
 
 def _shared(account: AccountConfig) -> dict[str, object]:

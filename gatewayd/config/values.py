@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from gatewayd.config.models.fields import ERRORS
-from gatewayd.config.models.main import LimitsConfig, LogConfig, WorkersConfig
+from gatewayd.config.models.main import AccountsOfUsers, LimitsConfig, LogConfig, WorkersConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -151,6 +151,8 @@ class Config:
     credentials: Mapping[str, TokenSource] = field(default_factory=dict)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    #: What holds for the mailboxes that users add; see ``gatewayd.config.user_accounts``.
+    accounts_of_users: AccountsOfUsers = field(default_factory=AccountsOfUsers)
     log: LogConfig = field(default_factory=LogConfig)
     #: The addresses of the administrators by name, and how they are notified; None: they are not.
     administrators: Mapping[str, str] = field(default_factory=dict)

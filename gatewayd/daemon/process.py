@@ -28,6 +28,7 @@ from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config, new_instance, open_store
 from gatewayd.daemon.status_summary import StatusMeter
 from gatewayd.daemon.systemd import Notifier
+from gatewayd.daemon.user_accounts import UserAccounts
 from gatewayd.daemon.user_keeping import UserKeeping
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.matching import specs
@@ -67,7 +68,9 @@ class Daemon:
         self._folder = folder
         # Reading the config may take a while, since it imports plugins.
         self._early = Early()
+        #: What runs, and what the files say of it.
         self._config, self._read_at = first_config(folder)
+        self._by_files = self._config
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
         #: The faults of the config folder at the last reload.
@@ -116,9 +119,7 @@ class Daemon:
         self._status_meter = stack.enter_context(closing(StatusMeter(self._store, self._metrics, self._notifier, self._alarms)))
         self._notices = stack.enter_context(closing(Notices(self._alarms)))
         self._workers = stack.enter_context(closing(WorkerMatching(config.registry, config.workers, self._events)))
-        folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
-        stack.callback(folders.stop)
-        started(folders.run, "folders")
+        self._watch_directories(stack)
         self._rematcher = self._events.rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
         self._dispatcher = self._events.dispatcher = Dispatcher(self._store, self._instance, self._events)
@@ -135,6 +136,7 @@ class Daemon:
         )
         self._supervisor = Supervisor(tools)
         self._users = stack.enter_context(closing(UserKeeping(self._store)))
+        self._user_accounts = stack.enter_context(closing(UserAccounts(self._store)))
         self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._dispatcher.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = self._events.corrector = Corrector(
@@ -142,7 +144,12 @@ class Daemon:
         )
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
-        self._status_meter.apply(config, self._faults, self._standing_in())
+        self._status_meter.apply(self._config, self._faults, self._standing_in())
+
+    def _watch_directories(self, stack: ExitStack) -> None:
+        folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
+        stack.callback(folders.stop)
+        started(folders.run, "folders")
 
     def _health(self, accounts: int) -> DaemonHealth:
         """Return this daemon's health."""
@@ -189,10 +196,9 @@ class Daemon:
                 self._observers.replace(found.registry)
             if self._config.log != found.log:
                 journal.configure(found.log.format, found.log.level)
-            self._config = kept(self._config, found)
             if difference.restart:
                 journal.config_waits_for_restart(difference.restart)
-            self._take_over(self._config, first=False)
+            self._take_over(kept(self._config, found), first=False)
             for name in difference.operators_changed:
                 # It has other matchers now: mail that was filed while a breaker was open is matched again.
                 for by in self._workers.breakers.forget(name):
@@ -201,12 +207,15 @@ class Daemon:
         self._status_meter.apply(self._config, self._faults, self._standing_in())
         self._notifier.ready()
 
-    def _take_over(self, config: Config, *, first: bool) -> None:
-        self._faults, self._refused = config.faults, False
+    def _take_over(self, by_files: Config, *, first: bool) -> None:
         store = self._store
+        self._users.apply(by_files)
+        # Of users who have just left none are there any more.
+        self._by_files, self._config = by_files, self._user_accounts.added(by_files)
+        config = self._config
+        self._faults, self._refused = config.faults, False
         # Before any account logs in by what it has.
         consents_of(config, lambda: store)
-        self._users.apply(config)
         made, router = specs(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
@@ -243,6 +252,12 @@ class Daemon:
         self._status_meter.look()
         self._notices.look()
         self._users.look()
+        if self._user_accounts.look():
+            was = self._faults, self._refused
+            self._take_over(self._by_files, first=False)
+            # A gatewayd.yaml that was refused is refused still.
+            self._faults, self._refused = was if was[1] else (self._faults, False)
+            self._status_meter.apply(self._config, self._faults, self._standing_in())
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))

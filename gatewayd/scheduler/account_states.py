@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Alarm, Task
 from gatewayd.api.roles import Transport
+from gatewayd.config import account_of, is_of_user
 from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.runtime import journal
 from gatewayd.runtime.due_times import DueTimes
@@ -267,11 +268,12 @@ class AccountStates:
                 yield AccountHealth(account=account.name, holder=holder, condition="sending" if account.sends else "disabled")
         faults: dict[str, str] = {}
         for fault in config.faults:
-            folder, _, file = fault.file.partition("/")
-            if folder == "accounts" and (name := file.removesuffix(".yaml")) not in config.accounts:
+            if (name := account_of(fault.file)) and name not in config.accounts:
                 faults.setdefault(name, str(fault))
-        advice = "Correct its file; `gatewayd check` shows all faults."
         for name, error in faults.items():
+            advice = (
+                "`gatewayd check` shows all faults." if is_of_user(name) else "Correct its file; `gatewayd check` shows all faults."
+            )
             yield AccountHealth(account=name, holder=holder, condition="faulty", error=error, advice=advice)
 
     def _tell(self, others: Sequence[AccountHealth], *, first: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
@@ -9,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from gatewayd import SealedSecret, SecretVerbs
 from gatewayd_sql.admission_tables import secret as table
 from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.user_account_tables import user_account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +48,9 @@ class SecretTable(SecretVerbs):
             return bool(connection.execute(delete(table).where(table.c.name == name)).rowcount)
 
     def sealing_keys(self) -> Mapping[str, int]:
-        """Return the ids of the keys, and how many secrets each seals."""
-        query = select(table.c.key_id, func.count().label("secrets")).group_by(table.c.key_id)
-        return {row.key_id: row.secrets for row in self._db.rows(query)}
+        """Return the ids of the keys, and how many secrets each seals, passwords of users' mailboxes among them."""
+        found: Counter[str] = Counter()
+        for one in (table, user_account):
+            query = select(one.c.key_id, func.count().label("secrets")).group_by(one.c.key_id)
+            found.update({row.key_id: row.secrets for row in self._db.rows(query)})
+        return found

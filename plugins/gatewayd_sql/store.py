@@ -22,6 +22,7 @@ from gatewayd_sql.renaming import Renaming
 from gatewayd_sql.requests import RequestTables
 from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
+from gatewayd_sql.user_accounts import UserAccountTables
 from gatewayd_sql.users import Users
 
 __all__ = ["Sql"]
@@ -45,6 +46,7 @@ class Sql(
     Renaming,
     SecretTable,
     Users,
+    UserAccountTables,
     SqlOffer,
     # By the base alone Python would not notice that a verb is missing.
     Store,

@@ -13,6 +13,8 @@ from tests.e2e.house import ROOT
 from tests.patience import BUSY, Stopwatch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.e2e.house import House
 
 __all__ = ["Terminal"]
@@ -21,7 +23,8 @@ __all__ = ["Terminal"]
 class Terminal:
     """Runs a command while the block lasts."""
 
-    def __init__(self, house: House, *arguments: object) -> None:
+    def __init__(self, house: House, *arguments: object, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = {"TERM": "dumb", "COLUMNS": "200", **(environment or {})}
         self._command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), *map(str, arguments)]
         #: All that the terminal has shown, what was typed included.
         self.shown = ""
@@ -29,7 +32,7 @@ class Terminal:
 
     def __enter__(self) -> Self:
         self._leader, terminal = pty.openpty()
-        environment = os.environ | {"TERM": "dumb", "COLUMNS": "200"}
+        environment = os.environ | self._environment
         self._process = subprocess.Popen(
             self._command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment, cwd=ROOT, start_new_session=True
         )

@@ -34,6 +34,9 @@ NO_NAMES = {
     "daemon.open_breakers", "daemon.open_targets",
     # Sealed secrets are bound to mailboxes and clients, whose names no rename changes.
     "secret.name", "secret.key_id",
+    # Mailboxes that users added: their accounts keep their names, which nothing else ever has.
+    "user_account.name", "user_account.mark", "user_account.kind", "user_account.host", "user_account.security",
+    "user_account.address", "user_account.username", "user_account.key_id", "given_name.stem",
     # Of visits that are asked for just now: whoever asks of the old name is told so.
     "request.task", "request.answer",
     # The renames themselves.

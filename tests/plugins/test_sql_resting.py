@@ -13,7 +13,7 @@ from gatewayd.testing.contracts.custodian import Custodian
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.resting import at_rest
 from gatewayd_sql.store import Sql
-from gatewayd_sql.user_tables import metadata
+from gatewayd_sql.user_account_tables import metadata
 
 if TYPE_CHECKING:
     import sqlite3

@@ -31,6 +31,7 @@ from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVer
 from gatewayd.api.store.proofs import ProofVerbs
 from gatewayd.api.store.renames import RenameVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
+from gatewayd.api.store.user_accounts import UserAccountVerbs
 from gatewayd.api.store.users import UserVerbs
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "RequestVerbs",
     "SecretVerbs",
     "Store",
+    "UserAccountVerbs",
     "UserVerbs",
 ]
 
@@ -79,6 +81,7 @@ class Store(
     RenameVerbs,
     SecretVerbs,
     UserVerbs,
+    UserAccountVerbs,
 ):
     """Keeps ledger, raw mail, filings, links, deliveries, leases and sealed secrets.
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from gatewayd.api.options import ConfigPath, Duration, Secret
-from gatewayd.config.models.fields import Block, Email, Name, Text, Texts, TimeZone
+from gatewayd.config.models.fields import Block, Email, Name, Text, Texts, TimeZone, distinct
 
-__all__ = ["GatewaydFile", "LimitsConfig", "LogConfig", "MetricsConfig", "NotifyConfig", "WorkersConfig", "processes"]
+__all__ = [
+    "AccountsOfUsers",
+    "GatewaydFile",
+    "LimitsConfig",
+    "LogConfig",
+    "MetricsConfig",
+    "NotifyConfig",
+    "WorkersConfig",
+    "processes",
+]
 
 
 class PluginsBlock(Block):
@@ -188,6 +198,39 @@ class NotifyConfig(Block):
         return self
 
 
+_HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+
+
+def _host(value: object) -> str:
+    found = _HOST.fullmatch(value) if isinstance(value, str) else None
+    if not found or not 0 < int(found[2] or 1) < 1 << 16:
+        raise ValueError("expected a host such as imap.example.com, imap.example.com:1993 or [2001:db8::1]")
+    return found[0].lower()
+
+
+_AllowedHost = Annotated[str, PlainValidator(_host), WithJsonSchema({"type": "string", "pattern": f"^{_HOST.pattern}$"})]
+
+
+class AccountsOfUsers(Block):
+    """The mailboxes that users add for themselves, without an administrator (`gatewayd account add --user`)."""
+
+    enabled: bool = Field(default=True, description="`false`: nobody adds one, and those that there are stop. Their mail stays.")
+    hosts: Annotated[tuple[_AllowedHost, ...], BeforeValidator(distinct)] = Field(
+        default=(),
+        description="The only hosts that they may be at, such as `imap.example.com`, with a port if it is none of the standard "
+        "ones (143, 993, 110, 995): `mail.internal:1993`. These may be inside your network. Without it, any host with a public "
+        "address may be.",
+        min_length=1,
+    )
+
+
+def _enabled(value: object) -> object:
+    """``true`` and ``false`` stand for the block."""
+    if not isinstance(value, bool | dict | AccountsOfUsers):
+        raise ValueError("expected true, false, or a block with `hosts`")  # noqa: TRY004  pydantic translates ValueErrors
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
 class GatewaydFile(Block):
     """`gatewayd.yaml`: What concerns the whole daemon."""
 
@@ -223,4 +266,8 @@ class GatewaydFile(Block):
     )
     administrators: dict[Name, AdministratorBlock] = Field(default={}, description="Who is told by `notify`.")
     notify: dict[str, object] | None = Field(default=None, description="How the administrators are told what needs them.")
+    accounts_of_users: Annotated[AccountsOfUsers, BeforeValidator(_enabled, json_schema_input_type=AccountsOfUsers | bool)] = Field(
+        default_factory=AccountsOfUsers,
+        description="Whether users may add mailboxes of their own, and at which hosts: `true`, `false`, or a block.",
+    )
     metrics: MetricsConfig | None = Field(default=None, description="Metrics for Prometheus. Without it there are none.")

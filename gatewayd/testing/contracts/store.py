@@ -26,6 +26,7 @@ from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sealed_secrets import SecretContract
 from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
+from gatewayd.testing.contracts.user_accounts import UserAccountContract
 from gatewayd.testing.contracts.users import UserContract
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class StoreContract(
     RefusedFilingContract,
     SecretContract,
     UserContract,
+    UserAccountContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 

@@ -1,0 +1,24 @@
+"""Say what a password is about that a user typed: for which mailbox at which server it is, and for none other it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewayd.api.store.user_accounts import NewUserAccount
+    from gatewayd.sealing.keys import About
+
+__all__ = ["about_password"]
+
+
+def about_password(account: NewUserAccount) -> About:
+    """Return what a password is about. Whoever could change host or port in the store would get it sent there otherwise."""
+    return {
+        "what": "password",
+        "account": account.mark,
+        "kind": account.kind,
+        "host": account.host,
+        "port": str(account.port),
+        "security": account.security,
+        "username": account.username,
+    }

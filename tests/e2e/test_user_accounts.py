@@ -1,0 +1,194 @@
+"""Mailboxes that users add without an administrator: at the keyboard, on a real Dovecot with TLS, to the first mail that is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.house import House, until
+from tests.e2e.terminal import Terminal
+from tests.e2e.test_account_add import answer
+from tests.e2e.test_choosing import message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+
+USERS = "users:\n  irina: {name: Irina Mari, email: irina@acme.example}\n  tom: {name: Tom, email: tom@acme.example}\n"
+PASSWORD = "sesame-of-irina-that-nobody-finds"
+
+
+@pytest.fixture
+def house(tmp_path: Path, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch) -> House:
+    # Users give no CA file: the server is one that everybody here trusts.
+    monkeypatch.setenv("SSL_CERT_FILE", str(dovecot.ca_file))
+    house = House(tmp_path)
+    house.operator("acme", more=USERS)
+    return house
+
+
+def allow(house: House, dovecot: Dovecot, *kinds: str) -> None:
+    hosts = ", ".join(f'"localhost:{dovecot.ports[kind]}"' for kind in kinds)
+    with (house.folder / "gatewayd.yaml").open("a") as file:
+        file.write(f"accounts_of_users: {{hosts: [{hosts}]}}\n")
+
+
+def mailbox(house: House, dovecot: Dovecot, name: str = "irina", number: int = 20) -> str:
+    user = f"{house.state.parent.name}-{name}"
+    dovecot.user(user, PASSWORD)
+    dovecot.deliver(user, [message(one) for one in range(1, number + 1)])
+    return user
+
+
+def add(house: House, dovecot: Dovecot, user: str, kind: str = "imap", who: str = "acme/irina") -> str:
+    """Add a mailbox at the keyboard; return all that the terminal showed."""
+    port = dovecot.ports[f"{kind}s"]
+    with Terminal(house, "account", "add", "--user", who) as terminal:
+        answer(terminal, ("Mail address", "irina@localhost"), ("Kind", kind), ("Host", "localhost"), ("Security", "tls"))
+        answer(terminal, ("Port", str(port)), ("User name", user), ("Password", PASSWORD), ("once more", PASSWORD))
+        terminal.wait_for("added", 60)
+        assert terminal.ended() == 0
+        return terminal.shown
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_user_adds_a_mailbox_sees_what_waits_there_chooses_and_has_it(house: House, dovecot: Dovecot, kind: str) -> None:
+    allow(house, dovecot, f"{kind}s")
+    user = mailbox(house, dovecot)
+    before = dovecot.snapshot(user)
+    assert PASSWORD not in add(house, dovecot, user, kind)
+    name = "acme/irina/1"
+    assert [row["account"] for row in house.good("account", "list", "--json").rows] == [name]
+    assert house.good("account", "test", name).out == f"{name}: ok\n"
+    assert PASSWORD not in house.good("account", "show", name).out
+    assert house.good("check").err.startswith("1 account")
+    rows = house.good("remote", name, "--user", "acme/irina", "--json").rows
+    assert [row["subject"] for row in rows] == [f"booking {number}" for number in range(20, 0, -1)]
+    wanted = [row["key"] for row in rows[:5]]
+    results = house.good("import", name, "--user", "acme/irina", "--json", *(part for key in wanted for part in ("--key", key)))
+    assert {row["result"] for row in results.rows} == {"here"}
+    listed = house.good("mail", "list", "--user", "acme/irina", "--json").rows
+    assert sorted(row["subject"] for row in listed) == sorted(f"booking {number}" for number in range(16, 21))
+    assert {(row["account"], row["unread"], row["operator"]) for row in listed} == {(name, True, "acme")}
+    # It is the user's own (P6).
+    assert house.good("mail", "list", "--operator", "acme", "--json").rows == []
+    assert house.good("mail", "list", "--user", "acme/tom", "--json").rows == []
+    assert "has no mail of account" in house.run("remote", name, "--user", "acme/tom").err
+    # Dovecot's POP3 marks what is fetched as seen.
+    assert kind == "pop3" or dovecot.snapshot(user) == before
+
+
+def test_a_daemon_takes_a_mailbox_up_changes_its_password_and_lets_go_of_it_without_a_restart(
+    house: House, dovecot: Dovecot
+) -> None:
+    allow(house, dovecot, "imaps")
+    user = mailbox(house, dovecot)
+    name = "acme/irina/1"
+    with house.daemon() as daemon:
+        add(house, dovecot, user)
+        until("it is looked at", 60, lambda: house.status().get(name, {}).get("checked_at"))
+        assert len(house.good("remote", name, "--user", "acme/irina", "--json").rows) == 20
+        assert house.good("account", "test", name).out == f"{name}: ok\n"
+        key = house.good("remote", name, "--user", "acme/irina", "--json").rows[0]["key"]
+        house.good("import", name, "--user", "acme/irina", "--key", key)
+        dovecot.user(user, "another")
+        with Terminal(house, "account", "password", name) as terminal:
+            answer(terminal, ("Password", "another"), ("once more", "another"))
+            terminal.wait_for("has the new password", 60)
+            assert terminal.ended() == 0
+        until("the daemon has it", 60, lambda: "account changed" in daemon.log)
+        assert house.good("account", "test", name).out == f"{name}: ok\n", "by a new session"
+        house.good("account", "remove", name)
+        until("it is let go of", 60, lambda: name not in house.status())
+        assert house.good("account", "list", "--json").rows == []
+    assert len(house.good("mail", "list", "--user", "acme/irina", "--json").rows) == 1, "its mail stays"
+    assert house.read("SELECT count(*) FROM user_account") == [(0,)]
+    add_again = house.run("account", "show", name)
+    assert add_again.code == 1
+
+
+def test_who_leaves_the_config_loses_mailbox_and_password_at_once_and_comes_back_with_none(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    user = mailbox(house, dovecot)
+    name = "acme/irina/1"
+    with house.daemon() as daemon:
+        add(house, dovecot, user)
+        until("it is looked at", 60, lambda: house.status().get(name, {}).get("checked_at"))
+        # A faulty file lets nobody leave.
+        house.write("operators/acme.yaml", (house.folder / "operators/acme.yaml").read_text().replace("users:", "usres:"))
+        until("the fault is seen", 60, lambda: "faults=1" in daemon.log)
+        assert house.read("SELECT count(*) FROM user_account") == [(1,)]
+        house.operator("acme", more="users:\n  tom: {name: Tom, email: tom@acme.example}\n")
+        until("the password is gone", 60, lambda: house.read("SELECT count(*) FROM user_account") == [(0,)])
+        until("it is let go of", 60, lambda: name not in house.status())
+        house.operator("acme", more=USERS)
+        until("irina is back", 60, lambda: house.run("mail", "list", "--user", "acme/irina").code == 0)
+        assert name not in house.status()
+        until(
+            "and known", 60, lambda: house.read("SELECT count(*) FROM known_user WHERE name = 'irina' AND NOT \"left\"") == [(1,)]
+        )
+        assert "acme/irina/2" in add(house, dovecot, user)
+
+
+def test_an_administrator_stops_all_of_them_and_their_mail_stays(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    user = mailbox(house, dovecot)
+    add(house, dovecot, user)
+    name = "acme/irina/1"
+    house.good("remote", name, "--user", "acme/irina")
+    house.good("import", name, "--user", "acme/irina", "--offered")
+    text = (house.folder / "gatewayd.yaml").read_text()
+    house.write("gatewayd.yaml", text.partition("accounts_of_users")[0] + "accounts_of_users: false\n")
+    assert house.run("import", name).code == 1
+    assert house.good("account", "list", "--json").rows == []
+    assert len(house.good("mail", "list", "--user", "acme/irina", "--json").rows) == 20
+    with Terminal(house, "account", "add", "--user", "acme/irina") as terminal:
+        terminal.wait_for("users add no mailboxes of their own here")
+        assert terminal.ended() == 1
+    # An administrator's later allowlist is for those that are there, too.
+    house.write("gatewayd.yaml", text.partition("accounts_of_users")[0] + "accounts_of_users: {hosts: [imap.example.com]}\n")
+    refused = house.run("import", name)
+    assert refused.code == 78
+    assert "no mailbox may be at localhost" in refused.err
+    assert f"account {name}: no mailbox may be at" in house.run("check").out
+    house.write("gatewayd.yaml", text)
+    assert house.good("account", "test", name).out == f"{name}: ok\n"
+    # Another key opens nothing: it is this account's fault, with what to do.
+    (house.state / "sealing.key").write_text("x" * 64)
+    refused = house.run("import", name)
+    assert refused.code == 1
+    assert f"the password of {name} can't be used" in refused.err
+    assert f"gatewayd account password {name}" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "refusal"),
+    [
+        ("localhost", "993", "no public address"),
+        ("127.0.0.1", "143", "no public address"),
+        ("169.254.169.254", "995", "no public address"),
+        ("::ffff:127.0.0.1", "993", "no public address"),
+        ("imap.example.com", "25", "no mailbox may be at port 25"),
+        ("imap.example.com", "80", "no mailbox may be at port 80"),
+        ("imap.example.com/x", "993", "expected a name such as"),
+        ("2130706433", "993", "expected a name such as"),
+    ],
+)
+def test_no_password_goes_into_our_own_network_or_to_another_port(house: House, host: str, port: str, refusal: str) -> None:
+    with Terminal(house, "account", "add", "--user", "acme/irina") as terminal:
+        answer(terminal, ("Mail address", "irina@localhost"), ("Kind", "imap"), ("Host", host), ("Security", "tls"), ("Port", port))
+        if host != "localhost":
+            answer(terminal, ("is not of localhost", "y"))
+        answer(terminal, ("User name", "irina"))
+        if refusal.startswith("no public"):
+            answer(terminal, ("Password", PASSWORD), ("once more", PASSWORD))
+            terminal.wait_for(refusal, 60)
+            answer(terminal, ("Try again?", "n"))
+            terminal.wait_for("nothing was kept")
+            assert terminal.ended() == 1
+        else:
+            terminal.wait_for(refusal)
+            terminal.wait_for("Kind")
+    assert house.read("SELECT count(*) FROM user_account") == [(0,)]
