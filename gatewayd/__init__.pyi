@@ -149,8 +149,10 @@ from gatewayd.api.store import RenameVerbs as RenameVerbs
 from gatewayd.api.store import RequestVerbs as RequestVerbs
 from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
+from gatewayd.api.store import SubscriptionVerbs as SubscriptionVerbs
 from gatewayd.api.store import UserVerbs as UserVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
+from gatewayd.api.store.subscriptions import Share as Share
 from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS as MOST_USER_ACCOUNTS
 from gatewayd.api.store.user_accounts import NewUserAccount as NewUserAccount
 from gatewayd.api.store.user_accounts import UserAccount as UserAccount

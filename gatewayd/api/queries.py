@@ -40,8 +40,12 @@ class Viewer:
     """Who asks: no question about mail goes to the store without one."""
 
     operator: str
-    #: The users whose personal filings may be seen besides the operator's general ones.
+    #: The users whose personal filings may be seen besides the operator's general ones, and those that are shared with them.
     users: tuple[str, ...] = ()
+    #: What files of personal accounts share with these users: each account with its user. The store knows what owners share.
+    shared: tuple[tuple[str, str], ...] = ()
+    #: Also what is withheld from users who came back, and is of users who left: for administrators, and for our own work.
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,8 @@ class Query:
 
     ids: tuple[int, ...] | None = None
     account: str | None = None
+    #: Only of accounts that the viewer follows: one user; for several users, or none, it does not restrict.
+    followed: bool = False
     unread: bool | None = None
     linked: bool | None = None
     #: A record's kind, or kind and id, that the filing must be linked to.

@@ -71,7 +71,7 @@ def visit_one(
             answer = Answer(account=account.name, error=error.message, advice=error.advice)
     for name in heard.put_off:
         # The visit had no time left to match these. Those that fail again stay in their queue.
-        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
+        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users), withheld=True)
         with suppress(GatewaydError):
             deque(retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router), maxlen=0)
     return answer

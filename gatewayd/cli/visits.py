@@ -154,7 +154,7 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
 def _queued(app: App, account: AccountConfig) -> int:
     """Return how many mails of an account are in an error queue, up to ``MANY``."""
     query = Query(account=account.name, faulty=True, limit=MANY)
-    viewers = [Viewer(operator=name, users=tuple(app.config.operators[name].users)) for name in account.operators]
+    viewers = [Viewer(operator=name, users=tuple(app.config.operators[name].users), withheld=True) for name in account.operators]
     return min(MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
 
 

@@ -66,7 +66,7 @@ def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], Fi
     found: dict[tuple[str, int], FilingView] = {}
     for operator in {one.operator for one in taken}:
         ours = [one for one in taken if one.operator == operator]
-        viewer = Viewer(operator=operator, users=tuple({one.user for one in ours if one.user is not None}))
+        viewer = Viewer(operator=operator, users=tuple({one.user for one in ours if one.user is not None}), withheld=True)
         ids = tuple({one.mail_id for one in ours})
         found |= {(operator, filing.id): filing for filing in store.filings(viewer, Query(ids=ids, limit=len(ids)))}
     return found

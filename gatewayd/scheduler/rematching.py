@@ -57,7 +57,9 @@ class Rematcher(BackgroundMatching):
         router: Router | None = None,
     ) -> None:
         """Work with this config from now on; ``fingerprints`` are those of all operators' matchers, by operator and kind."""
-        self._viewers = {name: Viewer(operator=name, users=tuple(one.users)) for name, one in config.operators.items()}
+        self._viewers = {
+            name: Viewer(operator=name, users=tuple(one.users), withheld=True) for name, one in config.operators.items()
+        }
         self._fingerprints = fingerprints
         self._apply(specs, router)
         for name in specs:

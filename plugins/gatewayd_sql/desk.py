@@ -16,7 +16,8 @@ from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.tables import fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
-from gatewayd_sql.views import locked, views, visible
+from gatewayd_sql.views import locked, views
+from gatewayd_sql.visibility import followed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +39,7 @@ class DeskTables(DeskVerbs):
 
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return the filings that the viewer may see and that fit, newest first."""
-        conditions = [visible(viewer), *_fits(query)]
+        conditions = [visible(viewer), *_fits(query), *([followed(viewer)] if query.followed else [])]
         with self._db.reading() as connection:
             if query.ids is None:
                 return views(connection, viewer.operator, conditions, query.limit)

@@ -12,7 +12,7 @@ from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.tables import OUT, filing, link, mail
 from gatewayd_sql.times import clean
-from gatewayd_sql.views import visible
+from gatewayd_sql.visibility import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

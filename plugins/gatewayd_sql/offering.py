@@ -21,6 +21,7 @@ from gatewayd_sql.rows import value_of
 from gatewayd_sql.seen import confirm, marked, remember
 from gatewayd_sql.tables import WAITING, filing, ledger
 from gatewayd_sql.times import clean, moment, seconds
+from gatewayd_sql.visibility import offer_visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -76,12 +77,6 @@ _CHOSEN_MAILS = (
 )
 
 
-def _visible(viewer: Viewer) -> ColumnElement[bool]:
-    """Whether the viewer may see an offer."""
-    own = or_(offered_to.c.owner.is_(None), offered_to.c.owner.in_(viewer.users))
-    return and_(offered_to.c.operator == viewer.operator, own)
-
-
 class Offers(JudgedOffers):
     """See ``OfferVerbs``."""
 
@@ -123,7 +118,7 @@ class Offers(JudgedOffers):
 
     def offers(self, viewer: Viewer, query: OfferQuery) -> Sequence[OfferView]:
         """Return what is or was offered to the viewer."""
-        asked = _SHOWN.where(_visible(viewer), *_fits(query))
+        asked = _SHOWN.where(offer_visible(viewer), *_fits(query))
         if query.ids is None:
             rows = self._db.rows(asked.limit(query.limit))
         else:
@@ -248,7 +243,7 @@ def _decide(
         # Who files or puts back these entries is done, or waits for us.
         mine = select(ledger.c.id).where(ledger.c.account == account, ledger.c.id.in_(piece), ledger.c.state != "vanished")
         ids = list(connection.scalars(mine.order_by(ledger.c.id).with_for_update()))
-        these = (offered_to.c.account == account, _visible(viewer), offered_to.c.decision.in_(before))
+        these = (offered_to.c.account == account, offer_visible(viewer), offered_to.c.decision.in_(before))
         change = update(offered_to).where(*these, one_of(offered_to.c.entry_id, ids))
         changed += connection.execute(change.values(**values)).rowcount
         resettle(connection, ids)

@@ -16,7 +16,8 @@ from gatewayd_sql.outbox_tables import OPEN, delivery, recipient, server_id, sus
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import WAITING, filing
 from gatewayd_sql.times import clean, moment
-from gatewayd_sql.views import locked, visible
+from gatewayd_sql.views import locked
+from gatewayd_sql.visibility import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -22,6 +22,7 @@ from gatewayd_sql.renaming import Renaming
 from gatewayd_sql.requests import RequestTables
 from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
+from gatewayd_sql.subscriptions import Subscriptions
 from gatewayd_sql.user_accounts import UserAccountTables
 from gatewayd_sql.users import Users
 
@@ -47,6 +48,7 @@ class Sql(
     SecretTable,
     Users,
     UserAccountTables,
+    Subscriptions,
     SqlOffer,
     # By the base alone Python would not notice that a verb is missing.
     Store,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd_sql.database import Database
 
-__all__ = ["Users"]
+__all__ = ["Users", "user_id"]
 
 _KNOWN = select(*known_user.c["id", "operator", "name", "left", "old"]).order_by(*known_user.c["operator", "name"])
 _NEWEST = select(func.coalesce(func.max(ledger.c.id), 0))
@@ -61,21 +61,30 @@ class Users(UserVerbs):
             row = _one(connection, operator, name)
         if row is None:
             with self._db.writing() as connection:
-                prove_names(connection, [(operator, name)])
-                connection.execute(InsertOrIgnore(known_user).inline(), _row(operator, name))
+                user_id(connection, operator, name)
                 row = _one(connection, operator, name)
-        if row is None or row.left:
-            advice = "Start the daemon, or let it load the config again."
-            raise PermanentError(
-                f"user {name} of operator {operator} had left, and no daemon has seen that user since", advice=advice
-            )
-        return _user(row)
+        return _user(_present(row, operator, name))
 
     def give_old_mail(self, operator: str, name: str) -> bool:
         """Commit that nothing is withheld from a user any more; return whether anything was."""
         mine = (known_user.c.operator == operator, known_user.c.name == name, ~known_user.c.left, known_user.c.old > 0)
         with self._db.writing() as connection:
             return bool(connection.execute(update(known_user).where(*mine).values(old=0)).rowcount)
+
+
+def user_id(connection: Connection, operator: str, name: str, account: str = "") -> int:
+    """Return the id of a user, inside the transaction of a verb on that account: see ``UserVerbs.know_user``."""
+    prove_names(connection, [(operator, name)], account)
+    connection.execute(InsertOrIgnore(known_user).inline(), _row(operator, name))
+    found: int = _present(_one(connection, operator, name), operator, name).id
+    return found
+
+
+def _present(row: Row[int, str, str, bool, int] | None, operator: str, name: str) -> Row[int, str, str, bool, int]:
+    if row is None or row.left:
+        advice = "Start the daemon, or let it load the config again."
+        raise PermanentError(f"user {name} of operator {operator} had left, and no daemon has seen that user since", advice=advice)
+    return row
 
 
 def _all(connection: Connection) -> Mapping[tuple[str, str], Row[int, str, str, bool, int]]:

@@ -6,13 +6,14 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 
 from gatewayd import Attachment, Container, FilingFault, FilingView, LinkView, Part, RivalView
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment
+from gatewayd_sql.visibility import visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Viewer
 
-__all__ = ["locked", "views", "visible"]
+__all__ = ["locked", "views"]
 
 _SHOWN = (
     select(
@@ -90,14 +91,6 @@ def _attachments(text: str) -> tuple[Attachment, ...]:
             ),
         )
         for name, type_, size, offset, length, encoding, charset, *within in json.loads(text)
-    )
-
-
-def visible(viewer: Viewer) -> ColumnElement[bool]:
-    """What every question is restricted to: the operator's general filings, and the personal ones of these users."""
-    return and_(
-        filing.c.operator == viewer.operator,
-        or_(filing.c.owner.is_(None), filing.c.owner.in_(viewer.users)) if viewer.users else filing.c.owner.is_(None),
     )
 
 

@@ -31,6 +31,7 @@ from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVer
 from gatewayd.api.store.proofs import ProofVerbs
 from gatewayd.api.store.renames import RenameVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
+from gatewayd.api.store.subscriptions import SubscriptionVerbs
 from gatewayd.api.store.user_accounts import UserAccountVerbs
 from gatewayd.api.store.users import UserVerbs
 
@@ -57,6 +58,7 @@ __all__ = [
     "RequestVerbs",
     "SecretVerbs",
     "Store",
+    "SubscriptionVerbs",
     "UserAccountVerbs",
     "UserVerbs",
 ]
@@ -82,6 +84,7 @@ class Store(
     SecretVerbs,
     UserVerbs,
     UserAccountVerbs,
+    SubscriptionVerbs,
 ):
     """Keeps ledger, raw mail, filings, links, deliveries, leases and sealed secrets.
 

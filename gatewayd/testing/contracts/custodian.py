@@ -10,13 +10,13 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals, Viewer
+from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Offer, Rivals, Summary, Viewer
 from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd import Action, FilingFault, FolderState, Named, Outcome, Record, State, Store, Tally, Waiting
+    from gatewayd import Action, Decision, FilingFault, FolderState, Named, Outcome, Record, State, Store, Tally, Waiting
 
 __all__ = [
     "ACME",
@@ -121,6 +121,15 @@ class Custodian:
         return self.store.enter(
             self.lease, folder, entries, cursor=cursor, start_at=None, standing=None if standing is None else set(standing)
         )
+
+    def offer(self, key: str, *, user: str | None = None, operators: Sequence[str] = ("acme",)) -> int:
+        """Enter a key that is offered to these operators, and return its id."""
+        self.enter(Entry(listed=Listed(key), state="offered"))
+        ids = {one: entry_id for entry_id, one in self.store.undescribed(self.lease.account, "INBOX", limit=1000)}
+        decisions: dict[str, Decision] = dict.fromkeys(operators, "offered")
+        summary = Summary(key=key, subject=key)
+        self.store.describe(self.lease, [Offer(entry_id=ids[key], summary=summary, user=user, decisions=decisions)])
+        return ids[key]
 
     def folder_state(self, folder: str = "INBOX") -> FolderState:
         """Return how far a folder was listed; it was."""

@@ -26,6 +26,7 @@ from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sealed_secrets import SecretContract
 from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
+from gatewayd.testing.contracts.subscriptions import SubscriptionContract
 from gatewayd.testing.contracts.user_accounts import UserAccountContract
 from gatewayd.testing.contracts.users import UserContract
 
@@ -61,6 +62,7 @@ class StoreContract(
     SecretContract,
     UserContract,
     UserAccountContract,
+    SubscriptionContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 
