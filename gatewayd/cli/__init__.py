@@ -58,6 +58,7 @@ _MODULES = {
     "run": "daemon",
     "schema": "admin",
     "status": "status",
+    "subscriptions": "subscriptions",
     "user": "renaming",
 }
 

@@ -17,6 +17,7 @@ from gatewayd.cli import output
 from gatewayd.cli.guarding import guarded
 from gatewayd.cli.params import user_name
 from gatewayd.cli.user_mailboxes import with_mailboxes
+from gatewayd.desk.following import viewer_of
 from gatewayd.errors import ConfigError, PermanentError, TransientError
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
@@ -251,7 +252,7 @@ class App:
             users = {name: list(one.users) for name, one in operators.items()}
             for former, user in self._former():
                 users.setdefault(former, []).extend([user] if user else [])
-            return [Viewer(operator=name, users=tuple(all_)) for name, all_ in users.items()]
+            return [Viewer(operator=name, users=tuple(all_), withheld=True) for name, all_ in users.items()]
         if operator is None:
             if len(operators) != 1:
                 raise click.UsageError(f"--operator is needed; operators are: {', '.join(operators) or 'none'}")
@@ -262,7 +263,7 @@ class App:
             if user not in operators[operator].users and not operators[operator].faulty:
                 have = ", ".join(operators[operator].users) or "none"
                 raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"Users are: {have}.")
-        return [Viewer(operator=operator, users=tuple(asker.users))]
+        return [viewer_of(self.config, operator, asker.users)]
 
     def former(self) -> Mapping[tuple[str, str | None], int]:
         """Return the number of filings of operators and users that are no longer in the config, by (operator, user)."""

@@ -9,6 +9,7 @@ from gatewayd.api.health import Task
 from gatewayd.api.offers import OfferQuery
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
+from gatewayd.desk.following import accounts_seen
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
@@ -31,21 +32,20 @@ _HERE = "here"
 
 
 def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountConfig]:
-    """Return the importing accounts that the viewer may see, those of ``names`` if given.
+    """Return the importing accounts that the viewer may see: those of ``names``, or else those that the viewer follows.
 
     Raises PermanentError for one that this viewer may not see, as for one that there is not.
     """
-    mine = {
-        one.name: one
-        for one in app.config.accounts.values()
-        if one.imports and viewer.operator in one.operators and (one.user is None or one.user in viewer.users)
-    }
+    mine = {name: one for name, one in accounts_seen(app.config, app.store, viewer).items() if one.imports}
     for name in names:
         if name not in mine:
             app.account(name)
             have = ", ".join(sorted(mine)) or "none"
             raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
-    return [mine[name] for name in names] if names else [one for one in mine.values() if one.imports and one.imports.enabled]
+    if names:
+        return [mine[name] for name in names]
+    choices = app.store.choices(viewer) if len(viewer.users) == 1 else {}
+    return [one for name, one in mine.items() if one.imports and one.imports.enabled and choices.get(name, True)]
 
 
 def download(

@@ -56,12 +56,12 @@ def _mail() -> None:
 @json_option
 @click.pass_obj
 def _list(app: App, /, *, asker: Asker, as_json: bool, **asked: Any) -> None:
-    """List mail, newest first."""
+    """List mail, newest first; with one --user and no --account, of the accounts that the user follows."""
     if asked["record"] and not asked["kind"]:
         raise click.UsageError("--record goes with --kind")
     viewers = app.viewers(asker)
-    listed, more = merged(app, viewers, Query(**asked))
     account = asked["account"]
+    listed, more = merged(app, viewers, Query(**asked, followed=account is None))
     if not listed and account is not None and not any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults):
         # Raises for an account that is neither in the config nor has mail.
         app.account(account)

@@ -10,7 +10,7 @@ import click
 from gatewayd import config
 from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.cli.params import json_option
+from gatewayd.cli.params import asker_of, json_option
 from gatewayd.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _rename_operator(app: App, old: str, new: str, *, as_json: bool) -> None:
 
 @click.group("user")
 def _user() -> None:
-    """Rename users."""
+    """Rename users, and give them back old mail."""
 
 
 @_user.command("rename")
@@ -80,6 +80,17 @@ def _rename_user(app: App, old: str, new: str, *, as_json: bool) -> None:
     if "/" in new and new.partition("/")[0] != operator:
         raise click.UsageError(f"a user stays one of its operator, {operator}: give the new name alone")
     _rename(app, "user", old, f"{operator}/{new.rpartition('/')[2]}", as_json=as_json)
+
+
+@_user.command("give-mail")
+@click.argument("user", metavar="OPERATOR/USER")
+@click.pass_obj
+def _give_mail(app: App, user: str) -> None:
+    """Show a user the personal mail of former users of that name, of which nothing is shown to one who came back."""
+    viewer = app.viewer(asker_of(None, user))
+    (name,) = viewer.users
+    given = app.store.give_old_mail(viewer.operator, name)
+    output.note(f"{viewer.operator}/{name} is shown the old personal mail." if given else f"Nothing is withheld from {name}.")
 
 
 def _rename(app: App, kind: Named, old: str, new: str, *, as_json: bool) -> None:

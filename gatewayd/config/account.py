@@ -14,6 +14,7 @@ from gatewayd.config.credentials import account_credential
 from gatewayd.config.faults import hint
 from gatewayd.config.models.account import AccountFile, SendConfig
 from gatewayd.config.models.fields import NAME, yaml_keys
+from gatewayd.config.sharing import check_sharing, shared_with
 from gatewayd.config.values import AccountConfig
 from gatewayd.errors import enumerated
 from gatewayd.message.values import Address
@@ -39,8 +40,7 @@ def account(
     name = PurePath(checker.document.file).stem
     transport, forwarder = _offered(checker, registry)
     offered = transport or forwarder
-    given = account_credential(checker, registry, credentials, offered.Options) if offered else {}
-    found, options = checker.shared(AccountFile, offered.Options if offered else None, given)
+    found, options = _fields(checker, registry, credentials, offered)
     serves = _owners(checker, operators)
     if offered:
         _blocks(checker, registry, offered.kind, imports=transport is not None, sends=forwarder is not None)
@@ -58,6 +58,7 @@ def account(
         description=found.description,
         operators=serves or (owner,),
         user=user or None,
+        share=shared_with(checker, operators, found.share),
         options=options,
         credential=shared if isinstance(shared := checker.document.data.get("credential"), str) else "",
         mailbox=told[0],
@@ -71,6 +72,14 @@ def account(
         sends_lines={key: checker.document.where(("send", key)) for key in yaml_keys(SendConfig)} if found.sends else {},
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )
+
+
+def _fields(
+    checker: Checker, registry: Registry, credentials: SharedCredentials, offered: type[Plugin] | None
+) -> tuple[AccountFile | None, Plugin.Options | None]:
+    """Return the kernel's fields, and the options of what is offered; None for those that have faults."""
+    given = account_credential(checker, registry, credentials, offered.Options) if offered else {}
+    return checker.shared(AccountFile, offered.Options if offered else None, given)
 
 
 def _told(transport: type[Transport] | None, options: Plugin.Options, name: str) -> tuple[str, str]:
@@ -135,6 +144,7 @@ def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[
         found = "both" if "user" in data else "neither"
         checker.fault((), f"expected either 'operators' or 'user', found {found}")
     serves = _several(checker, operators)
+    check_sharing(checker)
     owner, slash, user = str(data.get("user", "")).partition("/")
     known = _known(checker, operators, owner, ("user",)) if slash else None
     # Of a faulty operator the users are not known: the account goes on.

@@ -5,7 +5,7 @@ The state folder is the service's, so a process that has more power than the ser
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
@@ -74,7 +74,7 @@ class Fallbacks:
         # Who may see its mail is decided by the files, not by what was: an operator or user that is gone is gone.
         owners = [operators.get(owner) for owner in found.operators]
         known = all(owner and (found.user is None or owner.faulty or found.user in owner.users) for owner in owners)
-        return found if known else None
+        return replace(found, share=tuple(one for one in found.share if _is_there(one, owners))) if known else None
 
     def plugins(self, folder: Path | None) -> Sequence[PluginFile]:
         """Return the single-file plugins as last accepted; ``folder`` is where they belong."""
@@ -89,6 +89,10 @@ class Fallbacks:
                 continue
         running = self.previous.registry.files if self.previous else ()
         return [*(found | {file.path.name: file for file in running}).values()]
+
+
+def _is_there(user: str, operators: Sequence[OperatorConfig | None]) -> bool:
+    return any(one and (one.faulty or user in one.users) for one in operators)
 
 
 def _fits(registry: Registry, role: type[Plugin], kind: str, options: Options | None) -> bool:

@@ -57,6 +57,7 @@ def settings(config: Config, account: AccountConfig) -> Sequence[Setting]:
         "kind": account.kind,
         "description": account.description,
         whose[0]: whose[1],
+        **({"share": [f"{account.operators[0]}/{one}" for one in account.share]} if account.share else {}),
         "connections": "unlimited" if account.connections is None else account.connections,
         "second": account.second,
         "time_zone": account.at.zone if account.at else document.data.get("time_zone", by_main.data.get("time_zone")),

@@ -88,6 +88,8 @@ class AccountConfig:
     operators: tuple[str, ...]
     #: For a personal account the user of that one operator, else None.
     user: str | None = None
+    #: Other users of that operator, who see all its mail and offers, too.
+    share: tuple[str, ...] = ()
     #: The transport's or the forwarder's.
     options: Plugin.Options
     #: The name of the shared credential that it logs in with; empty if there is none.

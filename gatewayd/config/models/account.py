@@ -123,6 +123,12 @@ class AccountFile(Block):
         default=(), description="General account: the operators that it serves. Either this or `user`.", min_length=1
     )
     user: User | None = Field(default=None, description="Personal account: whose it is, as `operator/user`.")
+    share: Annotated[tuple[User, ...], BeforeValidator(distinct)] = Field(
+        default=(),
+        description="Personal account: users of the same operator, as `operator/user`, who see all its mail and offers, too. "
+        "Its user may share it with others: see `gatewayd subscriptions`.",
+        max_length=1000,
+    )
     connections: Annotated[int, Field(ge=1, le=100)] | Literal["unlimited"] = Field(
         default=2,
         description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows.",

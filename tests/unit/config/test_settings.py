@@ -34,7 +34,7 @@ def test_every_field_of_an_account_is_shown(tmp_path: Path) -> None:
     }
     fields = {field.alias or name for name, field in AccountFile.model_fields.items()}
     # An account is general or personal, and this kind does not send.
-    assert fields - found == {"user", "send"}
+    assert fields - found == {"user", "share", "send"}
 
 
 @pytest.mark.parametrize(

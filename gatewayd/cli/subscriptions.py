@@ -1,0 +1,175 @@
+"""``subscriptions``: which accounts a user follows, and which personal accounts users share with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.api.store.subscriptions import Share
+from gatewayd.cli import output
+from gatewayd.cli.params import asker_of, json_option
+from gatewayd.desk.following import accounts_seen, following
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.api.queries import Viewer
+    from gatewayd.cli.app import App
+
+__all__ = ["COMMANDS"]
+
+_USER = click.option(
+    "--user",
+    metavar="O/U",
+    required=True,
+    help="Who does it, as `operator/user`; or `user`, if there is one operator.",
+)
+_WITH = click.argument("other", metavar="USER")
+
+
+@click.group("subscriptions")
+def _subscriptions() -> None:
+    """What a user follows: general accounts, the own personal one, and others' that are shared."""
+
+
+@_subscriptions.command("show")
+@_USER
+@json_option
+@click.pass_obj
+def _show(app: App, *, user: str, as_json: bool) -> None:
+    """Show which accounts a user may see and follows, and what is shared and asked for."""
+    viewer = _viewer(app, user)
+    found, shares = following(app.config, app.store, viewer), list(_shares(app, viewer))
+    if as_json:
+        for one in found:
+            output.json_line({"type": "account", **output.fields(one, "account", "kind", "owner", "followed")})
+        for share, by in shares:
+            output.json_line({"type": "share", **output.fields(share, "account", "owner", "user", "state"), "by": by})
+        return
+    rows = [(one.account, one.kind, one.owner or "", "yes" if one.followed else "no") for one in found]
+    output.table(("account", "kind", "of", "followed"), rows)
+    if shares:
+        output.say("")
+    output.table(
+        ("account", "of", "with", "state", "by"), [(one.account, one.owner, one.user, one.state, by) for one, by in shares]
+    )
+    if any(one.state == "asked" and one.owner == viewer.users[0] for one, _ in shares):
+        output.note("Somebody asks: `gatewayd subscriptions agree ACCOUNT USER`, or `refuse`.")
+
+
+@_subscriptions.command("set")
+@click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
+@_USER
+@click.option("--on/--off", "followed", default=True, help="Follow these accounts, which is the default, or don't.")
+@click.pass_obj
+def _set(app: App, *, accounts: Sequence[str], user: str, followed: bool) -> None:
+    """Follow accounts, or don't: `remote --user` and `mail list --user` list mail of those that the user follows."""
+    viewer = _viewer(app, user)
+    seen = {one.account for one in following(app.config, app.store, viewer)}
+    for name in accounts:
+        if name not in seen:
+            app.account(name)
+            have = ", ".join(sorted(seen)) or "none"
+            raise PermanentError(f"{viewer.users[0]} has no mail of account {name}", advice=f"Accounts are: {have}.")
+    changed = sum(app.store.follow(viewer, name, followed=followed) for name in accounts)
+    output.note(f"{output.count(changed, 'account')} {'followed' if followed else 'no longer followed'} from now on.")
+
+
+@_subscriptions.command("ask")
+@click.argument("account")
+@_USER
+@click.pass_obj
+def _ask(app: App, *, account: str, user: str) -> None:
+    """Ask the user of a personal account of the same operator to share it."""
+    viewer = _viewer(app, user)
+    found = app.account(account)
+    if found.user is None or viewer.operator not in found.operators or found.user in viewer.users:
+        what = f"account {account} is not the personal account of another user of {viewer.operator}"
+        raise PermanentError(what, advice="`gatewayd subscriptions show` lists what you may see without asking.")
+    if account in accounts_seen(app.config, app.store, viewer):
+        output.note(f"Account {account} is shared with {viewer.users[0]}.")
+        return
+    done = app.store.ask_share(viewer, account, owner=found.user)
+    output.note(f"{found.user} is asked{'' if done else ' already'}, and agrees or refuses by `gatewayd subscriptions`.")
+
+
+@_subscriptions.command("agree")
+@click.argument("account")
+@_WITH
+@_USER
+@click.pass_obj
+def _agree(app: App, *, account: str, other: str, user: str) -> None:
+    """Share the own personal account with USER, who asked for it or not: all its mail, and what it offers."""
+    viewer, name = _viewer(app, user), _other(app, user, other)
+    if app.account(account).user not in viewer.users or viewer.operator not in app.account(account).operators:
+        raise PermanentError(f"account {account} is not {viewer.users[0]}'s own", advice="Its own user shares it.")
+    done = app.store.answer_share(viewer, account, user=name, agree=True)
+    output.note(f"Account {account} is shared with {name}{'' if done else ' already'}.")
+
+
+@_subscriptions.command("refuse")
+@click.argument("account")
+@_WITH
+@_USER
+@click.pass_obj
+def _refuse(app: App, *, account: str, other: str, user: str) -> None:
+    """Refuse what USER asked for."""
+    viewer, name = _viewer(app, user), _other(app, user, other)
+    if _state(app, viewer, account, name) != "asked":
+        raise PermanentError(f"{name} does not ask for account {account}", advice="See `gatewayd subscriptions show`.")
+    app.store.answer_share(viewer, account, user=name, agree=False)
+    output.note(f"{name} is refused.")
+
+
+@_subscriptions.command("end")
+@click.argument("account")
+@_WITH
+@_USER
+@click.pass_obj
+def _end(app: App, *, account: str, other: str, user: str) -> None:
+    """End what the own account was shared with USER by `agree`. What its file shares, an administrator ends."""
+    viewer, name = _viewer(app, user), _other(app, user, other)
+    found = app.config.accounts.get(account)
+    by_file = found is not None and found.user in viewer.users and name in found.share
+    if _state(app, viewer, account, name) != "agreed":
+        advice = (
+            f"accounts/{account}.yaml shares it: an administrator ends that." if by_file else "See `gatewayd subscriptions show`."
+        )
+        raise PermanentError(f"{viewer.users[0]} does not share account {account} with {name}", advice=advice)
+    app.store.answer_share(viewer, account, user=name, agree=False)
+    still = f" It is still shared by accounts/{account}.yaml." if by_file else ""
+    output.note(f"{viewer.users[0]} no longer shares account {account} with {name}.{still}")
+
+
+def _viewer(app: App, user: str) -> Viewer:
+    return app.viewer(asker_of(None, user))
+
+
+def _other(app: App, user: str, other: str) -> str:
+    """Return the name of another user of the same operator. Raises PermanentError where there is none of that name."""
+    viewer = _viewer(app, user)
+    (name,) = app.viewer(asker_of(viewer.operator, other)).users
+    if name in viewer.users:
+        raise PermanentError(f"{name} is the account's own user", advice="Name another user.")
+    return name
+
+
+def _state(app: App, viewer: Viewer, account: str, user: str) -> str:
+    """Return what the store has of the viewer's sharing with one user; empty where it has nothing."""
+    asked = (account, viewer.users[0], user)
+    return next((one.state for one in app.store.shares(viewer) if (one.account, one.owner, one.user) == asked), "")
+
+
+def _shares(app: App, viewer: Viewer) -> Iterator[tuple[Share, str]]:
+    """Yield what the viewer shares and is shared with, each with who says so: the file, or the owner."""
+    (user,) = viewer.users
+    personal = [one for one in app.config.accounts.values() if one.user is not None and viewer.operator in one.operators]
+    by_file = [(one.name, one.user or "", other) for one in personal for other in one.share if user in {one.user, other}]
+    for name, owner, other in sorted(by_file):
+        yield Share(account=name, owner=owner, user=other, state="agreed"), "file"
+    yield from ((one, "owner") for one in app.store.shares(viewer))
+
+
+COMMANDS = (_subscriptions,)
