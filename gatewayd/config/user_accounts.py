@@ -5,6 +5,7 @@ What a user typed is never trusted: it is judged anew with each config, as if th
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -17,6 +18,7 @@ from gatewayd.api.endpoint import Server
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Transport
 from gatewayd.config.models.account import ImportConfig
+from gatewayd.config.models.fields import NAME
 from gatewayd.config.values import AccountConfig
 from gatewayd.errors import Fault, GatewaydError, PermanentError, PluginError
 
@@ -33,6 +35,7 @@ __all__ = ["MAIL_PORTS", "KeptPassword", "account_of", "is_of_user", "made", "wi
 
 #: The ports of mail servers, by kind and security (RFC 8314).
 MAIL_PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("pop3", "tls"): 995, ("pop3", "starttls"): 110}
+_NAME = re.compile(rf"{NAME.pattern}/{NAME.pattern}/[1-9][0-9]{{0,17}}")
 #: What stands before the account's name in ``Fault.file``.
 _FAULTY = "account "
 #: How long each step on the network may take, in seconds.
@@ -86,6 +89,8 @@ def with_user_accounts(config: Config, rows: Sequence[UserAccount], opened: Call
         if operator is None or not (operator.faulty or row.user in operator.users):
             continue
         try:
+            if not _NAME.fullmatch(row.name):
+                raise PermanentError("expected a name that no file has, such as acme/irina/1")
             accounts[row.name] = made(config, row, row.name, (row.operator, row.user), lambda row=row: opened(row))  # type: ignore[misc]
         except GatewaydError as error:
             faults.append(Fault(file=f"{_FAULTY}{row.name}", what=error.sentences))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, SendConfig
     from gatewayd.desk.composing.writing import Draft
 
-__all__ = ["checks", "refused", "size_check", "system_account"]
+__all__ = ["checks", "refused", "size_check", "system_account", "users_account"]
 
 
 def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tuple[AccountConfig, SendConfig]:
@@ -27,6 +27,14 @@ def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tupl
         f"operator {operator} has no account that sends",
         advice=f"Give one account of {operator} that sends `system: true` in its `send:`; `gatewayd check` shows faulty ones.",
     )
+
+
+def users_account(accounts: Mapping[str, AccountConfig], operator: str, user: str | None) -> tuple[AccountConfig, SendConfig]:
+    """Return the account that sends for a user: the user's own one, else the operator's; raises PermanentError without any."""
+    for one in accounts.values():
+        if user is not None and one.sends and one.user == user and operator in one.operators:
+            return one, one.sends
+    return system_account(accounts, operator)
 
 
 def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[RuleCheck, ...]:

@@ -59,18 +59,22 @@ class Writer:
 
         It goes to Reply-To, else From; an answer to our own mail to its recipients. ``to_all``: to the other recipients too, but
         not to our own addresses. The recipients of ``new_mail`` come on top. It is filed for the same operator and user as the
-        mail: an answer to personal mail is that user's, and has the user's address as its Reply-To.
+        mail. An answer to personal mail is that user's: it goes through the user's own account that sends, else through the
+        operator's, from the user's address where that one allows it. Answers come to the user in any case.
         """
         filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
-        account, sends = sending_rules.system_account(self.accounts, viewer.operator)
+        account, sends = sending_rules.users_account(self.accounts, viewer.operator, filing.user)
+        user = self._answerer(filing)
         to, cc, notes = self._answered(filing, mail, to_all=to_all)
         text, html = quoted(new_mail.text, new_mail.html, QuotedOriginal.of(mail))
-        draft = self._draft(replace(new_mail, subject=new_mail.subject or answered(mail.subject), text=text, html=html), sends)
+        new_mail = replace(new_mail, subject=new_mail.subject or answered(mail.subject), text=text, html=html)
+        draft = self._draft(new_mail, sends, user if user and not (sends.match or account.user) else None)
         draft = replace(
             draft,
             to=_distinct((*to, *draft.to)),
             cc=_distinct((*cc, *draft.cc), but=(*to, *draft.to)),
-            reply_to=self._reply_to(filing),
+            # Also where it is from the user: some servers write their own account's address there.
+            reply_to=user,
             in_reply_to=mail.message_id,
             references=references(mail),
         )
@@ -78,8 +82,9 @@ class Writer:
 
     # --- from the typed mail to a delivery --------------------------------------------------------------------------
 
-    def _draft(self, new_mail: NewMail, sends: SendConfig) -> Draft:
-        sender = strict(sends.sender)
+    def _draft(self, new_mail: NewMail, sends: SendConfig, own: Address | None = None) -> Draft:
+        """Return what was typed as a draft, by default from ``own``, else as the account says."""
+        sender = strict(own or sends.sender)
         if new_mail.sender:
             typed = addresses([new_mail.sender])
             if len(typed) != 1:
@@ -171,8 +176,8 @@ class Writer:
                 found.add(user.email)
         return frozenset(map(compared, found))
 
-    def _reply_to(self, filing: FilingView) -> Address | None:
-        """Return the Reply-To of a user's mail: answers go to the user, and not into the shared mailbox (promise P6)."""
+    def _answerer(self, filing: FilingView) -> Address | None:
+        """Return whose answers a user's mail wants: they go to the user, and not into the shared mailbox (promise P6)."""
         if filing.user is None:
             return None
         user = self._user(filing.operator, filing.user)

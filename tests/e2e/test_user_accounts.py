@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from gatewayd.testing.servers import Dovecot
 
 USERS = "users:\n  irina: {name: Irina Mari, email: irina@acme.example}\n  tom: {name: Tom, email: tom@acme.example}\n"
+OUT = """kind: smtp
+operators: [acme]
+host: localhost
+username: desk
+password: !file secret
+send: {system: true, from: {address: desk@acme.example}}
+"""
 PASSWORD = "sesame-of-irina-that-nobody-finds"
 
 
@@ -76,6 +83,12 @@ def test_a_user_adds_a_mailbox_sees_what_waits_there_chooses_and_has_it(house: H
     assert house.good("mail", "list", "--operator", "acme", "--json").rows == []
     assert house.good("mail", "list", "--user", "acme/tom", "--json").rows == []
     assert "has no mail of account" in house.run("remote", name, "--user", "acme/tom").err
+    # It is answered from the user's own address, through the operator's account.
+    house.write("accounts/out.yaml", OUT)
+    answered = ("mail", "reply", listed[0]["id"], "--text", house.folder / "secret", "--explain", "--json")
+    (planned,) = house.good(*answered, "--user", "acme/irina").rows[0]["deliveries"]
+    assert (planned["from"], planned["to"]) == ("Irina Mari <irina@acme.example>", ["anna@example.com"])
+    assert house.run(*answered, "--operator", "acme").code == 1
     # Dovecot's POP3 marks what is fetched as seen.
     assert kind == "pop3" or dovecot.snapshot(user) == before
 

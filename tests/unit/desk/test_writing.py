@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PermanentError, Query
-from gatewayd.config import OperatorConfig
+from gatewayd.config import OperatorConfig, SendConfig
 from gatewayd.config.models.account import SenderBlock
 from gatewayd.message.message_ids import reference
 from tests.unit.desk.desks import ACME, IRINA, MAIL, Mailbox, World, login
@@ -175,12 +175,39 @@ def test_P6_an_answer_to_personal_mail_is_its_owners_and_answers_come_to_the_own
     with pytest.raises(PermanentError, match="has no mail"):
         world.reply(mail_id, ACME)
     sent = world.desk.send(prepared := world.reply(mail_id, IRINA))
-    assert header(prepared, "from") == '"Acme Tours" <desk@acme.example>'
-    assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
+    assert header(prepared, "from") == header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
     assert world.filing(sent.mail_id, IRINA).user == "irina"
     assert world.deliveries(ACME) == []
     with pytest.raises(PermanentError, match="has no mail"):
         world.filing(sent.mail_id, ACME)
+
+
+def test_an_answer_to_personal_mail_is_from_whom_its_account_allows(world: World) -> None:
+    mail_id = world.file(owner="irina")
+    world.allow(match=True)
+    prepared = world.reply(mail_id, IRINA)
+    assert header(prepared, "from") == '"Acme Tours" <desk@acme.example>'
+    assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
+    assert prepared.allowed
+    assert header(world.reply(world.file(MAIL + b"\r\n", key="2"), IRINA), "from") == '"Acme Tours" <desk@acme.example>'
+    typed = world.reply(mail_id, IRINA, sender="else@acme.example")
+    assert not typed.allowed
+
+
+def test_P6_an_answer_to_personal_mail_goes_through_the_users_own_account_that_sends(world: World) -> None:
+    own = SendConfig.model_validate({"from": {"name": "Irina", "address": "irina@home.example"}, "match": True})
+    out = world.accounts["acme-out"]
+    for name, operator, user in (("irina-out", "acme", "irina"), ("namesake", "globetrot", "irina"), ("a-tom", "acme", "tom")):
+        world.accounts[name] = replace(out, name=name, operators=(operator,), user=user, sends=own)
+    prepared = world.reply(world.file(owner="irina"), IRINA)
+    assert prepared.planned[0].delivery.account == "irina-out"
+    assert header(prepared, "from") == '"Irina" <irina@home.example>'
+    assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
+    assert prepared.allowed
+    # What is general goes through nobody's own.
+    assert world.reply(world.file(MAIL + b"\r\n", key="2"), IRINA).planned[0].delivery.account == "acme-out"
+    assert world.send().mail_id
+    assert {one.delivery.account for one in world.deliveries()} == {"acme-out"}
 
 
 def test_P6_no_answer_to_personal_mail_goes_out_while_nobody_knows_its_owners_address(world: World) -> None:
