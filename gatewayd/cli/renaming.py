@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "rename_account"]
 
-#: Seconds that a daemon has to release an account whose file was renamed; the lease of a dead one expires sooner.
+#: Seconds that a daemon has to take the files over and finish the rename, before it is tried here.
+_DAEMON = 20.0
+#: Seconds that a daemon has to release an account; the lease of a dead one expires sooner.
 _PATIENCE, _LOOK = 45.0, 0.5
 _WHAT: dict[Named, str] = {"account": "mail", "operator": "filing", "user": "filing"}
 
@@ -122,7 +124,13 @@ def _intent(app: App, kind: Named, old: str, new: str, *, needed: bool) -> Renam
 
 
 def _finished(app: App, intent: Rename) -> int:
-    """Finish it as soon as nobody works on it; return how many mails or filings it has. Raises TransientError after 45 s."""
+    """Finish it as soon as nobody works on it; return how many mails or filings it has. Raises TransientError after 45 s.
+
+    A daemon that runs does it itself, once it has the new config: what it does by the old one would be refused from then on.
+    """
+    until = time.monotonic() + (_DAEMON if app.daemons() else 0.0)
+    while time.monotonic() < until and not _is_done(app, intent):
+        time.sleep(_LOOK)
     until = time.monotonic() + _PATIENCE
     noted = False
     while True:
@@ -135,6 +143,11 @@ def _finished(app: App, intent: Rename) -> int:
                 output.note(f"{error.message}; waiting until it is let go of.")
             noted = True
         time.sleep(_LOOK)
+
+
+def _is_done(app: App, intent: Rename) -> bool:
+    mine = (intent.kind, intent.old, intent.new)
+    return all(one.done_at is not None for one in app.store.renames() if (one.kind, one.old, one.new) == mine)
 
 
 COMMANDS = (_operator, _user)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Suspension
     from gatewayd.api.health import Cause, DaemonHealth, Lengths
+    from gatewayd.api.renames import Rename
     from gatewayd.cli.account_status import ShownAccount
     from gatewayd.cli.app import App
     from gatewayd.cli.directory_status import ShownDirectory
@@ -54,10 +55,12 @@ class _Status:
     former: Mapping[tuple[str, str | None], int]
     #: Accounts that have mail here but no file.
     forgotten: Sequence[str]
+    #: Renames that are not finished.
+    renames: Sequence[Rename]
 
     @property
     def well(self) -> bool:
-        wrong = self.faults or self.suspensions or self.store
+        wrong = self.faults or self.suspensions or self.store or self.renames
         well = all(one.well for one in self.accounts) and all(one.well for one in self.directories)
         return bool(self.daemons) and well and not wrong
 
@@ -101,6 +104,7 @@ def _collected(app: App) -> _Status:
         faults=app.config.faults,
         former=app.former(),
         forgotten=forgotten(app),
+        renames=[one for one in app.store.renames() if one.done_at is None],
     )
 
 
@@ -122,7 +126,7 @@ def _print(status: _Status) -> None:
         output.say(f"Error queue: {text}")
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
-    for line in (*_outbox(status), *former_lines(status.former), *forgotten_lines(status.forgotten)):
+    for line in (*_outbox(status), *former_lines(status.former), *forgotten_lines(status.forgotten), *_renames(status)):
         output.say(line)
 
 
@@ -137,6 +141,13 @@ def _outbox(status: _Status) -> Iterator[str]:
         resume = f"`gatewayd outbox resume {one.target} --operator {one.operator}`"
         since = output.minute(one.since)
         yield f"Target {one.operator}/{one.target} gets nothing since {since}: {one.cause}. Once that is mended: {resume}."
+
+
+def _renames(status: _Status) -> Iterator[str]:
+    for one in status.renames:
+        since = output.minute(one.asked_at)
+        what = f"{one.kind.capitalize()} {one.old} is being renamed to {one.new} since {since}"
+        yield f"{what}. If that was broken off, finish it: `{one.command}`."
 
 
 def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
@@ -174,6 +185,8 @@ def _print_json(status: _Status) -> None:
     for (operator, user), number in sorted(status.former.items(), key=str):
         output.json_line({"type": "former", "operator": operator, "user": user, "filings": number})
     output.json_line(*({"type": "forgotten", "account": name} for name in status.forgotten))
+    for rename in status.renames:
+        output.json_line({"type": "rename", **output.fields(rename, "kind", "old", "new", "who", "asked_at")})
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file}
         output.json_line({**row, "line": fault.line or None, "column": fault.column or None, "what": fault.what})

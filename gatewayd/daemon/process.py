@@ -24,6 +24,7 @@ from gatewayd.daemon.main_wait import Early, MainWait
 from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.observers import Observers
+from gatewayd.daemon.rename_finishing import RenameFinishing
 from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config, new_instance, open_store
 from gatewayd.daemon.status_summary import StatusMeter
@@ -126,17 +127,11 @@ class Daemon:
         stack.callback(self._dispatcher.stop, _STOP / 4)
         self._serving = stack.enter_context(closing(MetricsServing(self._metrics, config.metrics)))
         self._serving.look()
-        tools = Dependencies(
-            store=self._store,
-            instance=self._instance,
-            matching=self._workers,
-            limits=config.limits,
-            daemon=self._health,
-            events=self._events,
-        )
-        self._supervisor = Supervisor(tools)
+        self._supervisor = Supervisor(self._dependencies(config))
         self._users = stack.enter_context(closing(UserKeeping(self._store)))
         self._user_accounts = stack.enter_context(closing(UserAccounts(self._store)))
+        renames = RenameFinishing(self._store, self._instance.dead, self._supervisor.hurry)
+        self._renames = stack.enter_context(closing(renames))
         self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._dispatcher.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = self._events.corrector = Corrector(
@@ -150,6 +145,17 @@ class Daemon:
         folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
         stack.callback(folders.stop)
         started(folders.run, "folders")
+
+    def _dependencies(self, config: Config) -> Dependencies:
+        """Return what the supervisor works with."""
+        return Dependencies(
+            store=self._store,
+            instance=self._instance,
+            matching=self._workers,
+            limits=config.limits,
+            daemon=self._health,
+            events=self._events,
+        )
 
     def _health(self, accounts: int) -> DaemonHealth:
         """Return this daemon's health."""
@@ -210,6 +216,7 @@ class Daemon:
     def _take_over(self, by_files: Config, *, first: bool) -> None:
         store = self._store
         self._users.apply(by_files)
+        self._renames.apply(by_files)
         # Of users who have just left none are there any more.
         self._by_files, self._config = by_files, self._user_accounts.added(by_files)
         config = self._config
@@ -258,6 +265,7 @@ class Daemon:
             # A gatewayd.yaml that was refused is refused still.
             self._faults, self._refused = was if was[1] else (self._faults, False)
             self._status_meter.apply(self._config, self._faults, self._standing_in())
+        self._renames.look()
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))

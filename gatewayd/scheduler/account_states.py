@@ -132,6 +132,9 @@ class AccountStates:
         that are tried, because their secret is another by now.
         """
         for state in filter(None, map(self.get, names)):
+            if state.lease is None:
+                # It may be free by now, such as that of an account that was being renamed.
+                self._leases.at = 0.0
             if state.run:
                 state.run.again = True
             elif bool(state.refusals) == refused:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd import Named
     from gatewayd_sql.database import Database
 
-__all__ = ["HOLDERS", "PLACES", "Renaming", "columns", "metadata"]
+__all__ = ["HOLDERS", "PLACES", "Renaming", "columns"]
 
 #: The columns that have a name, in whichever table they are; a user is named beside its operator.
 PLACES: Mapping[Named, str] = {"account": "account", "operator": "operator", "user": "owner"}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from tests.e2e.house import House
+from tests.e2e.house import ROOT, House, until
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +143,71 @@ def test_a_rename_that_can_not_be_meant_changes_nothing(house: House, arguments:
     done = house.run(kind, "rename", old, new)
     assert (done.code, says in done.err) == (1, True), done.err
     assert {path: path.read_bytes() for path in house.folder.rglob("*.yaml")} == before
+
+
+# --- under a daemon ---------------------------------------------------------------------------------------------------
+
+
+def test_P1_P7_a_daemon_goes_on_with_an_account_under_its_new_name(house: House, dovecot: Dovecot) -> None:
+    with house.daemon() as daemon:
+        until("it is filed", 20, lambda: house.filed().total() == 9)
+        dovecot.deliver(user_of(house, "sales"), booking_messages(1, seed=4))
+        until("it is forwarded", 20, lambda: house.read("SELECT 1 FROM delivery WHERE lane = 'account out'"))
+        house.good("account", "rename", "sales", "orders")
+        house.good("account", "rename", "out", "post")
+        assert daemon.log.count("renamed kind=account") == 2
+        dovecot.deliver(user_of(house, "sales"), booking_messages(2, seed=5))
+        until("it goes on", 30, lambda: house.filed("orders").total() == 12)
+        until("what is new goes through the new name", 20, lambda: len(lanes(house)) == 6)
+        assert set(lanes(house)) == {"account post"}
+        assert house.filed().total() == 15
+        assert "lease" not in " ".join(line for line in daemon.log.splitlines() if " error " in line)
+    house.good("audit", "orders")
+
+
+def lanes(house: House) -> list[str]:
+    return [lane for (lane,) in house.read("SELECT lane FROM delivery")]
+
+
+def test_P6_a_daemon_files_for_an_operator_and_a_user_under_their_new_names(house: House, dovecot: Dovecot) -> None:
+    with house.daemon():
+        until("it is filed", 20, lambda: house.filed().total() == 9)
+        house.good("operator", "rename", "acme", "alpha")
+        house.good("user", "rename", "alpha/irina", "nina")
+        for account in ("sales", "irina"):
+            dovecot.deliver(user_of(house, account), booking_messages(1, seed=5))
+        until("it goes on", 40, lambda: house.filed().total() == 12)
+        owners = house.read("SELECT operator, owner, count(*) FROM filing GROUP BY operator, owner")
+        assert sorted(owners, key=str) == [("alpha", "nina", 4), ("alpha", None, 4), ("nord", None, 4)]
+    for account in ("sales", "irina"):
+        house.good("audit", account)
+    assert [(name, operator) for name, operator in house.read('SELECT name, operator FROM known_user WHERE NOT "left"')] == [
+        ("nina", "alpha"),
+        ("irina", "nord"),
+    ]
+
+
+def test_P10_a_rename_that_was_broken_off_is_told_and_finished_by_the_daemon_once_its_files_are_done(house: House) -> None:
+    with house.daemon() as daemon:
+        until("it is filed", 20, lambda: house.filed().total() == 9)
+        # As the command does, until it is killed.
+        assert killed(house, "rename", 1, "account", "rename", "sales", "orders")
+        assert "Account sales is being renamed to orders since" in house.run("status").out
+        assert (house.folder / "accounts/sales.yaml").exists()
+        told = house.run("account", "rename", "irina", "nina")
+        assert (told.code, "`gatewayd account rename sales orders`" in told.err) == (1, True)
+        for file in ("acme", "nord"):
+            path = house.folder / f"operators/{file}.yaml"
+            path.write_text(path.read_text().replace("account: sales", "account: orders"))
+        (house.folder / "accounts/sales.yaml").rename(house.folder / "accounts/orders.yaml")
+        until("the daemon finishes it", 30, lambda: "renamed kind=account old=sales new=orders kept=3" in daemon.log)
+        until("all is well", 30, lambda: house.run("status").code == 0)
+
+
+def killed(house: House, kind: str, number: int, *arguments: str) -> bool:
+    """Run a command that is killed at the n-th event of a kind; return whether it was."""
+    program = str(ROOT / "tests/e2e/killed.py")
+    command = [sys.executable, program, kind, str(number), "--config", str(house.folder), *arguments]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=LONG, check=False)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0

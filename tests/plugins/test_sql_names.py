@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from sqlalchemy import Text
 
+import gatewayd_sql.store  # noqa: F401  it has all tables
 from gatewayd_sql.migrations import VERSION_TABLE
-from gatewayd_sql.renaming import HOLDERS, PLACES, columns, metadata
+from gatewayd_sql.renaming import HOLDERS, PLACES, columns
+from gatewayd_sql.tables import metadata
 
 #: Texts that no rename changes, with why. What stands here has no name of an account, operator or user, or one that is to stay.
 NO_NAMES = {
@@ -26,7 +28,7 @@ NO_NAMES = {
     # Folders, keys and states of messages.
     "folder.folder", "folder.cursor", "ledger.folder", "ledger.key", "ledger.state", "ledger.anchor", "ledger.owed", "ledger.again",
     "ledger.spanning_id", "mail.folder", "mail.key", "mail.direction", "offered_to.decision", "delivery.state", "recipient.state",
-    "health.condition", "directory.condition", "mailbox.mailbox",
+    "health.condition", "directory.condition", "mailbox.mailbox", "account_share.state",
     # Records, matchers, forwarders, targets, queues, versions and settings.
     "link.kind", "link.record_id", "link.label", "rival.kind", "rival.record_id", "rival.label", "filing.queue", "fingerprint.kind",
     "fingerprint.fingerprint", "judged.settings", "judged.version", "provisional.version", "directory.version", "directory.rows",

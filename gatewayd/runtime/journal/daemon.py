@@ -17,6 +17,7 @@ __all__ = [
     "metrics_failed",
     "notice_failed",
     "notice_sent",
+    "renamed",
     "store_away",
     "store_back",
     "store_new",
@@ -38,6 +39,11 @@ def store_new(*, state: str) -> None:
     """The store made a new database, though this state folder was used before."""
     advice = "If there was mail in a database, stop gatewayd, and restore its backup first."
     write(logging.WARNING, "store new", state=state, advice=advice)
+
+
+def renamed(kind: str, *, old: str, new: str, kept: int) -> None:
+    """An account, operator or user has another name, with so many mails or filings."""
+    write(logging.INFO, "renamed", kind=kind, old=old, new=new, kept=kept)
 
 
 def user_left(operator: str, user: str) -> None:
