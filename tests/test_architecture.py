@@ -57,6 +57,7 @@ OWNERS = {
         "gatewayd.runtime",
         "gatewayd.scheduler",
         "gatewayd_office365.pace",
+        "gatewayd_sql.header",
     },
     "multiprocessing": {"gatewayd.matching"},
     "selectors": {"gatewayd.scheduler"},

@@ -70,7 +70,7 @@ NEVER_REUSED: Final[_TableWords] = {"sqlite_autoincrement": True}
 
 
 class table_number(FunctionElement[int]):  # noqa: N801  a function of SQL
-    """The number that the row's table has for as long as it exists (PostgreSQL manual, 5.6); SQLite's file tells it otherwise."""
+    """The number of the table of leases, as long as it exists (PostgreSQL manual, 8.19); SQLite's file tells it otherwise."""
 
     type = BigInteger()
     inherit_cache = True
@@ -78,7 +78,8 @@ class table_number(FunctionElement[int]):  # noqa: N801  a function of SQL
 
 @compiles(table_number, "postgresql")
 def _table_number_on_postgresql(_element: table_number, _compiler: SQLCompiler, **_: Any) -> str:
-    return "CAST(lease.tableoid AS bigint)"
+    # A constant of type regclass would be looked up once, when the statement is prepared.
+    return "CAST(CAST(to_regclass('lease') AS oid) AS bigint)"
 
 
 @compiles(table_number, "sqlite")

@@ -28,8 +28,8 @@ _BUSY = "15"
 #: How many connections of readers are kept, and how many seconds a writer waits for those of its own process.
 _READERS, _PATIENCE = 16, 60.0
 
-#: How often, and how many seconds apart, a new database is turned to a write-ahead log while others do the same.
-_TURNS, _BETWEEN_TURNS = 100, 0.01
+#: For how many seconds, and how many apart, a new database is turned to a write-ahead log while others do the same.
+_TURNS, _BETWEEN_TURNS = 10.0, 0.01
 
 #: How long a server of PostgreSQL is waited for (PostgreSQL manual, 34.1.2): in seconds, the last in milliseconds. A server that is
 #: gone without a word is noticed so.
@@ -134,7 +134,12 @@ def _sqlite(url: URL) -> Engines:
 
     def begun(connection: Connection) -> None:
         files.prove(connection.info[SEEN])
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
+        writes = connection.get_execution_options()["begin"] == "IMMEDIATE"
+        if writes and files.header:
+            files.header.bring(connection)
+        connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
+        if writes and files.header:
+            files.header.count(connection)
 
     for engine in engines:
         event.listen(engine, "do_connect", lambda *_: files.opening())
@@ -159,11 +164,12 @@ def _keep_log(connection: sqlite3.Connection) -> None:
     Where several turn it at once, SQLite tells all but one that it is locked, without waiting (sqlite.org/wal.html, "Sometimes
     Queries Return SQLITE_BUSY In WAL Mode"): by the next try one of them has done it for all.
     """
-    for left in reversed(range(_TURNS)):
+    until = time.monotonic() + _TURNS
+    while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if not left or error.sqlite_errorname != "SQLITE_BUSY":
+            if time.monotonic() > until or error.sqlite_errorname != "SQLITE_BUSY":
                 raise
             time.sleep(_BETWEEN_TURNS)
         else:

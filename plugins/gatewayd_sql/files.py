@@ -1,4 +1,4 @@
-"""Notice when the files of an SQLite database were replaced or removed while this process has them open.
+"""Notice when the files of an SQLite database were replaced, overwritten or removed while this process has them open.
 
 Whoever puts a backup in their place, or takes them away, while they are open leaves the process with files that have no name any
 more: what it writes there is gone with it (sqlite.org/howtocorrupt.html, 2.4). It must notice before anything is done on a mail
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd import StoreReplaced, TransientError
+from gatewayd_sql.header import Header, keep_out
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,8 +45,9 @@ class Files:
         # SQLite has the log beside the file itself, not beside a link to it.
         self._log = Path(f"{os.path.realpath(file)}-wal")
         self._first: _Identity = None
-        #: Others have another database by these names, and that is how it stays.
-        self._replaced = False
+        self.header: Header | None = None
+        #: What became of the database once it is not what it was; that is how it stays.
+        self._replaced = ""
 
     def opening(self) -> None:
         """Raise TransientError where a new connection would make an empty database, StoreReplaced where it would open another."""
@@ -54,8 +56,9 @@ class Files:
         file = _identity(self._file)
         if file is None:
             self._gone()
-        if file != self._first:
+        if self._replaced or file != self._first:
             self._end()
+        self._prove_header()
 
     def opened(self, connection: sqlite3.Connection) -> OpenFiles:
         """Return what a new connection has open; raises StoreReplaced where others have another database."""
@@ -65,6 +68,7 @@ class Files:
         self._first = self._first or seen.file
         if self._first != seen.file:
             self._end()
+        self.header = self.header or Header(self._file)
         return seen
 
     def prove(self, seen: OpenFiles) -> None:
@@ -79,6 +83,12 @@ class Files:
             self._put_log_aside()
         if self._replaced or file != seen.file or seen.log not in {None, log}:
             self._end()
+        self._prove_header()
+
+    def _prove_header(self) -> None:
+        if self.header and not self.header.is_ours():
+            keep_out(self._log)
+            self._end("overwritten")
 
     def _put_log_aside(self) -> None:
         """Rename the log of the database before, and its index: they would be taken for those of the one that lies there."""
@@ -90,10 +100,10 @@ class Files:
         advice = "Put it back where it was, or stop gatewayd and restore a backup. Nothing is imported meanwhile."
         raise TransientError(f"{self._file}: the database's file is gone", advice=advice)
 
-    def _end(self) -> NoReturn:
-        self._replaced = True
+    def _end(self, what: str = "replaced, or its write-ahead log taken away,") -> NoReturn:
+        self._replaced = self._replaced or what
         raise StoreReplaced(
-            f"{self._file}: the database was replaced, or its write-ahead log taken away, while gatewayd had it open",
+            f"{self._file}: the database was {self._replaced} while gatewayd had it open",
             advice="This process writes nothing any more, and ends; the next one works with the database that lies there.",
         )
 

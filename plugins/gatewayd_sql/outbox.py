@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Boolean, bindparam, case, exists, func, literal_column, null, select, update
 
 from gatewayd import DELIVERY_SECONDS, OutboxVerbs
+from gatewayd_sql.catalog import prove_table
 from gatewayd_sql.database import Many
 from gatewayd_sql.deliveries import shown, taken
-from gatewayd_sql.dialect import InsertOrIgnore, each, now, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, each, now, one_of, table_number
 from gatewayd_sql.entering import suspended
 from gatewayd_sql.outbox_tables import UNWARNED, delivery, recipient, server_id
 from gatewayd_sql.tables import WAITING
@@ -47,7 +48,7 @@ _FREE = (
     .values(_UNTAKEN)
 )
 _DUE = (
-    select(delivery.c.id, delivery.c.operator, delivery.c.target)
+    select(delivery.c.id, delivery.c.operator, delivery.c.target, table_number().label("number"))
     .where(delivery.c.lane == bindparam("through"), delivery.c.due <= now())
     .order_by(delivery.c.due, delivery.c.id)
     .limit(bindparam("most"))
@@ -70,6 +71,7 @@ _TRIED = (
         delivery.c.taker,
         exists().where(recipient.c.delivery_id == delivery.c.id, recipient.c.state == "bounced").label("came_back"),
         now().label("time"),
+        table_number().label("number"),
     )
     .where(one_of(delivery.c.id, name="ids"))
     .order_by(delivery.c.id)
@@ -126,6 +128,7 @@ class OutboxTables(OutboxVerbs):
             due = connection.execute(_DUE, {"through": destination, "most": limit}).all()
             if not due:
                 return []
+            prove_table(connection, due[0].number)
             # A target that was suspended while somebody tried it, or while this was entered.
             held = suspended(connection, {row.operator for row in due})
             keep = [row.id for row in due if (row.operator, row.target) in held]
@@ -147,6 +150,9 @@ class OutboxTables(OutboxVerbs):
         words = {(one.id, one.tries): one for one in settled}
         with self._db.writing() as connection:
             rows = connection.execute(_TRIED, {"ids": sorted({one.id for one in settled})}).all()
+            for row in rows[:1]:
+                # A restored database has other deliveries under these ids, or these as they were once.
+                prove_table(connection, row.number)
             real = [(row, words[row.id, row.tries]) for row in rows if row.taker == taker and (row.id, row.tries) in words]
             again = {row.operator for row, one in real if one.state == "waiting"}
             held = suspended(connection, again) if again else set()

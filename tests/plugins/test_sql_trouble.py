@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,14 +16,15 @@ import psycopg
 import pytest
 
 from gatewayd import ConfigError, Folders, Held, Lease, Query, StoreReplaced, Tally, TransientError, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_listing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_listing, make_raw
+from gatewayd.testing.contracts.outbox import entered, settled, take
 from gatewayd.testing.servers.postgresql import Postgresql
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ACME = Viewer(operator="acme")
 
@@ -313,6 +315,8 @@ def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(post
     lease = store.take_lease("sales", "me", dead=lambda _: False)
     assert isinstance(lease, Lease)
     store.renew(lease)
+    entered(store, make_delivery(1), make_delivery(2, "other@example.com"))
+    (first,) = take(store, limit=1)
     with closing(store), psycopg.connect(url, autocommit=True) as restore:
         restore.execute("ALTER TABLE lease RENAME TO before")
         with pytest.raises(TransientError, match="the database's tables are gone"):
@@ -320,9 +324,14 @@ def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(post
         # As of a backup that is younger than the lease.
         restore.execute("CREATE TABLE lease (LIKE before INCLUDING ALL)")
         restore.execute("INSERT INTO lease SELECT * FROM before")
-        for renew in (lambda: store.renew(lease), lambda: store.renew_leases([lease])):
+        for write in (
+            lambda: store.renew(lease),
+            lambda: store.renew_leases([lease]),
+            lambda: take(store, limit=1),
+            lambda: store.settle("one", [settled(first, "delivered")]),
+        ):
             with pytest.raises(StoreReplaced, match="the database was replaced"):
-                renew()
+                write()
 
 
 def test_P1_a_damaged_postgresql_database_says_so(tmp_path: Path) -> None:
@@ -397,6 +406,52 @@ database.close()
     for name in ("gatewayd.db-wal", "gatewayd.db-shm"):
         assert (tmp_path / f"{name}.of-before").exists(), "it would be taken for the new database's"
         assert not (tmp_path / name).exists()
+
+
+def _vacuumed(database: Database, copy: Path) -> None:
+    # As the docs make a backup.
+    with closing(sqlite3.connect(database.name)) as connection:
+        connection.execute("VACUUM INTO ?", [str(copy)])
+
+
+def _as_it_was(database: Database, copy: Path) -> None:
+    # Nobody else has it open, so that all is in the file; then the file goes on.
+    database.close()
+    shutil.copy(database.name, copy)
+
+
+@pytest.mark.parametrize("backup", [_vacuumed, _as_it_was])
+def test_P3_a_database_that_was_overwritten_in_place_is_noticed_and_nothing_is_mixed_into_the_backup(
+    tmp_path: Path, backup: Callable[[Database, Path], None]
+) -> None:
+    name, copy = tmp_path / "gatewayd.db", tmp_path / "copy.db"
+    with closing(Database(f"sqlite:///{name}")) as database:
+        database.upgrade()
+        backup(database, copy)
+    with closing(Database(f"sqlite:///{name}")) as database:
+        database.prove_writable()
+    with closing(Database(f"sqlite:///{name}")) as database:
+        database.prove_writable()
+        with pytest.raises(StoreReplaced, match="was overwritten"), database.writing():
+            shutil.copyfile(copy, name)
+        for transaction in (database.reading, database.writing):
+            with pytest.raises(StoreReplaced), transaction():
+                pass
+    assert name.read_bytes() == copy.read_bytes(), "what was in the log is none of the backup's"
+    assert (tmp_path / "gatewayd.db-wal.of-before").exists()
+    with closing(Database(f"sqlite:///{name}")) as database:
+        database.prove_writable()
+
+
+def test_a_checkpoint_of_another_process_is_no_overwritten_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gatewayd.db"
+    with closing(Database(url)) as one, closing(Database(url)) as other:
+        one.upgrade()
+        for _ in range(3):
+            other.prove_writable()
+            with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            one.prove_writable()
 
 
 def test_a_database_that_was_replaced_once_is_never_believed_again(tmp_path: Path) -> None:
