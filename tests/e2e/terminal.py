@@ -44,6 +44,11 @@ class Terminal:
         self._process.wait(BUSY)
         os.close(self._leader)
 
+    @property
+    def pid(self) -> int:
+        """The process of the command."""
+        return self._process.pid
+
     def wait_for(self, text: str, seconds: float = 20) -> str:
         """Wait until the terminal shows ``text`` behind what was waited for before; return what stood between."""
         watch = Stopwatch()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +16,10 @@ from tests.e2e.house import House, until
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_account_add import answer
 from tests.e2e.test_choosing import message
+from tests.e2e.test_secrecy import SOMEBODY, found_in, shown_of, tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from gatewayd.testing.servers import Dovecot
 
@@ -205,3 +212,71 @@ def test_no_password_goes_into_our_own_network_or_to_another_port(house: House, 
             terminal.wait_for(refusal)
             terminal.wait_for("Kind")
     assert house.read("SELECT count(*) FROM user_account") == [(0,)]
+
+
+def memory(pid: int) -> bytes:
+    """Return what a process may write to in its memory, as root sees it."""
+    found = []
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as mem:
+        for line in maps:
+            place, rights = line.split()[:2]
+            if rights.startswith("rw"):
+                begin, end = (int(number, 16) for number in place.split("-"))
+                mem.seek(begin)
+                with suppress(OSError):
+                    found.append(mem.read(end - begin))
+    return b"".join(found)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can walk into."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_P9_a_password_that_a_user_typed_is_opened_by_the_services_user_alone_and_is_found_nowhere(
+    open_folder: Path, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not root: nobody else sees the memory of a process that can't be dumped")
+    monkeypatch.setenv("SSL_CERT_FILE", str(shutil.copy(dovecot.ca_file, open_folder / "ca.pem")))
+    house = House(open_folder)
+    house.operator("acme", more=USERS)
+    allow(house, dovecot, "imaps")
+    house.state.mkdir(mode=0o700)
+    os.chown(house.state, SOMEBODY, SOMEBODY)
+    user = mailbox(house, dovecot)
+    name, secret = "acme/irina/1", PASSWORD.encode()
+    seen: list[bytes] = []
+    with house.daemon("-m", "gatewayd") as daemon:
+        with Terminal(house, "account", "add", "--user", "acme/irina") as terminal:
+            answer(terminal, ("Mail address", "irina@localhost"), ("Kind", "imap"), ("Host", "localhost"), ("Security", "tls"))
+            answer(terminal, ("Port", str(dovecot.ports["imaps"])), ("User name", user), ("Password", PASSWORD))
+            terminal.wait_for("once more")
+            assert secret in memory(terminal.pid), "what is looked for is found where it is"
+            assert Path(f"/proc/{terminal.pid}").stat().st_uid in {0, SOMEBODY}
+            assert re.search(rf"^Uid:\s+{SOMEBODY}\s", Path(f"/proc/{terminal.pid}/status").read_text(), re.MULTILINE)
+            seen.append(shown_of([terminal.pid]))
+            terminal.type(PASSWORD)
+            terminal.wait_for("added", 60)
+            assert terminal.ended() == 0
+            seen.append(terminal.shown.encode())
+        until("it is looked at", 60, lambda: house.status().get(name, {}).get("checked_at"))
+        house.good("import", name, "--user", "acme/irina", "--offered")
+        pids = tree(daemon.process.pid)
+        workers = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "gatewayd.worker"]
+        assert workers
+        for pid in pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert re.search(rf"^Uid:\s+{SOMEBODY}\s", status, re.MULTILINE), status
+            assert pid == daemon.process.pid or secret not in memory(pid), "the daemon opens it, and nobody else"
+        seen.append(shown_of(pids))
+        for words in (["status"], ["account", "list"], ["account", "show", name], ["check", "--online"], ["account", "test", name]):
+            done = house.run(*words)
+            seen.append(f"{done.out}{done.err}".encode())
+        seen.append(daemon.log.encode())
+    kept = [path.read_bytes() for path in house.state.rglob("*") if path.is_file()]
+    assert any(user.encode() in data for data in kept), "the mailbox is kept there"
+    assert not any(found_in(data, [PASSWORD]) for data in (*seen, *kept))
