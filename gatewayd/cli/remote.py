@@ -13,13 +13,14 @@ from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
 from gatewayd.cli.choosing import accounts_of, offers_of
+from gatewayd.cli.looking import look_at
 from gatewayd.cli.params import ID, asker_of, json_option, limit_option
 from gatewayd.desk.offers import RemoteQuery, remote_mail
 from gatewayd.errors import PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gatewayd.api.health import Answer
     from gatewayd.api.offers import OfferView
@@ -43,6 +44,7 @@ _FILES = {True: "yes", False: "", None: "?"}
 @click.option(
     "--before", type=ID, metavar="ID", help="Only ids below this one: continue a list, without a new look at the servers."
 )
+@click.option("--recheck", is_flag=True, help="List each mailbox whole again, and compare it with what is known of it.")
 @limit_option
 @json_option
 @click.pass_obj
@@ -57,6 +59,7 @@ def _remote(
     search: str | None,
     since: datetime | None,
     before: int | None,
+    recheck: bool,
     limit: int,
     as_json: bool,
 ) -> int:
@@ -65,37 +68,35 @@ def _remote(
     The server of each ACCOUNT is asked first, and nothing is changed there. One that can't be asked is marked (!).
     `gatewayd import ACCOUNT --key K` has what is chosen.
     """
-    if waiting and from_beginning:
-        raise click.UsageError("--waiting goes without --from-beginning")
+    if (waiting and from_beginning) or (recheck and before):
+        raise click.UsageError("--waiting goes without --from-beginning, and --recheck without --before")
     which: Literal["new", "waiting", "all"] = "all" if from_beginning else "waiting" if waiting else "new"
     after = since.replace(tzinfo=UTC) if since else None
     query = RemoteQuery(which=which, text=search, since=after, before=before, limit=limit + 1)
     viewer = app.viewer(asker_of(operator, user))
     if not accounts:
         app.warn_of_faults()
-    failed = False
-    for account in accounts_of(app, viewer, accounts):
-        broken = None if before else _look(app, account)
-        failed |= broken is not None
+    wanted = accounts_of(app, viewer, accounts)
+    broken = {} if before else _look(app, wanted, Task(look=True, compare=recheck))
+    for account in wanted:
         found = remote_mail(app.store, viewer, account.name, query)
         if as_json:
-            _print_json(account, found[:limit], broken)
+            _print_json(account, found[:limit], broken.get(account.name))
             continue
-        _print(account, found[:limit], broken, which, more=len(found) > limit)
+        _print(account, found[:limit], broken.get(account.name), which, more=len(found) > limit)
         if found and not (search or since or before):
             app.store.show(viewer, account.name, found[0].id)
-    return 1 if failed else 0
+    return 1 if broken else 0
 
 
-def _look(app: App, account: AccountConfig) -> Answer | None:
-    """Ask an account's server what is new, and have the headers of what is offered; return why that failed."""
-    from gatewayd.cli.visiting import visit_one  # noqa: PLC0415  imported late: a further page needs no visit
-
+def _look(app: App, accounts: Sequence[AccountConfig], task: Task) -> Mapping[str, Answer]:
+    """Ask servers what is new, and have the headers of what is offered; return the answers of those that could not be asked."""
     with progress_bar() as show, standard_output_kept():
-        answer = visit_one(app, account, Task(look=True), show)
-    for text in answer.notes:
-        output.note(f"{account.name}: {text}")
-    return answer if answer.error or answer.problems else None
+        answers = look_at(app, accounts, task, show)
+    for one in answers.values():
+        for text in one.notes:
+            output.note(f"{one.account}: {text}")
+    return {name: one for name, one in answers.items() if one.error or one.problems}
 
 
 def _why(broken: Answer) -> str:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Answer
@@ -21,7 +22,8 @@ from gatewayd.importing.visit import visit
 from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
 
     from gatewayd.api.delivery import Suspension
     from gatewayd.api.health import Task
@@ -40,12 +42,28 @@ def _visit(app: App, account: AccountConfig, tools: VisitTools, task: Task) -> V
     return visit(account, app.transport(account), [app.specs[name] for name in account.operators], tools, task)
 
 
+def _once_free(app: App, visiting: Callable[[], VisitReport | Held], done: Callable[[], bool] | None) -> VisitReport | Held:
+    report, until = visiting(), time.monotonic() + _PATIENCE
+    while done and isinstance(report, Held) and not done() and not is_daemons(app, report) and time.monotonic() < until:
+        time.sleep(_AGAIN)
+        report = visiting()
+    return report
+
+
 def visit_one(
-    app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], *, done: Callable[[], bool] | None = None
+    app: App,
+    account: AccountConfig,
+    task: Task,
+    show: Callable[[Progress], None],
+    *,
+    done: Callable[[], bool] | None = None,
+    fetcher: Executor | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Answer:
     """Visit one account, or have the daemon that holds it do so. Its error does not stop the other accounts (P4).
 
     With ``done``, another command that holds it is waited for, for a minute at most, unless all is done by then.
+    ``fetcher``: the thread of its session, where several are visited at once. ``stopping``: see ``VisitTools``.
     """
     with observed(app) as events:
         heard = _VisitEvents(events)
@@ -55,26 +73,27 @@ def visit_one(
             store=app.store,
             instance=app.instance,
             router=app.router,
-            fetcher=app.thread,
+            fetcher=fetcher or app.thread,
             limits=app.config.limits,
             progress=show,
+            stopping=stopping,
             events=heard,
         )
         try:
-            report = _visit(app, account, tools, task)
-            until = time.monotonic() + _PATIENCE
-            while done and isinstance(report, Held) and not done() and not is_daemons(app, report) and time.monotonic() < until:
-                time.sleep(_AGAIN)
-                report = _visit(app, account, tools, task)
+            report = _once_free(app, partial(_visit, app, account, tools, task), done)
             answer = asked(app, report, task, show) if isinstance(report, Held) else _remembered(app, report)
         except GatewaydError as error:
             answer = Answer(account=account.name, error=error.message, advice=error.advice)
-    for name in heard.put_off:
-        # The visit had no time left to match these. Those that fail again stay in their queue.
+    _match_put_off(app, heard.put_off)
+    return answer
+
+
+def _match_put_off(app: App, operators: Iterable[str]) -> None:
+    """Match what a visit had no time left for. What fails again stays in its queue."""
+    for name in operators:
         viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users), withheld=True)
         with suppress(GatewaydError):
             deque(retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router), maxlen=0)
-    return answer
 
 
 class _VisitEvents(Events):

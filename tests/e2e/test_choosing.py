@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.house import ROOT, House, until
+from tests.patience import LONG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
@@ -75,6 +80,107 @@ def test_five_of_twenty_are_chosen_and_the_server_never_notices(site: tuple[Hous
     assert "`gatewayd remote main` lists its mail" in house.good("import", "main").err
     rows = house.good("remote", "main", "--operator", "globetrot", "--json").rows
     assert len(rows) == 21, "one operator's download hides nothing from another"
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_P1_offers_dismissals_and_choices_outlive_a_renumbering_and_what_was_deleted_says_so(
+    tmp_path: Path, dovecot: Dovecot, kind: str
+) -> None:
+    house, user = House(tmp_path), f"renumbered-{kind}-{tmp_path.name}"
+    dovecot.user(user, "pass")
+    dovecot.deliver(user, [message(number) for number in range(1, 6)])
+    house.operator("acme")
+    house.account("main", kind, dovecot.ports[kind], user, imports="  take: chosen\n")
+
+    def listed(*flags: str) -> dict[str, tuple[str, str]]:
+        return {row["subject"]: (row["key"], row["decision"]) for row in house.good("remote", *flags, "--json").rows}
+
+    keys = {subject: key for subject, (key, _) in listed("--waiting").items()}
+    house.good("import", "main", "--key", keys["booking 1"])
+    house.good("dismiss", "main", "--key", keys["booking 2"])
+    dovecot.renumber(user)
+    with dovecot.client(user) as client:
+        client.select("INBOX")
+        _, (found,) = client.search(None, "SUBJECT", '"booking 3"')
+        client.store(found.decode(), "+FLAGS", r"\Deleted")
+        client.expunge()
+    dovecot.deliver(user, [message(6)])
+    house.good("remote", "--recheck")
+    decided = {subject: decision for subject, (_, decision) in listed("--from-beginning").items()}
+    expected = {"1": "filed", "2": "dismissed", "4": "offered", "5": "offered", "6": "offered"}
+    assert decided == {f"booking {number}": decision for number, decision in expected.items()}
+    now = listed("--waiting")
+    assert set(now) == {"booking 4", "booking 5", "booking 6"}
+    with dovecot.client(user) as client:
+        client.select("INBOX")
+        _, (found,) = client.search(None, "SUBJECT", '"booking 4"')
+        client.store(found.decode(), "+FLAGS", r"\Deleted")
+        client.expunge()
+    done = house.run("import", "main", "--json", "--key", now["booking 4"][0], "--key", now["booking 5"][0])
+    assert done.code == 1
+    results = {row["key"]: (row["result"], bool(row["cause"])) for row in done.rows}
+    assert results == {now["booking 4"][0]: ("gone", True), now["booking 5"][0]: ("here", False)}
+    assert set(listed("--waiting")) == {"booking 6"}
+    dovecot.deliver(user, [message(7)])
+    house.good("remote")
+    with dovecot.client(user) as client:
+        client.select("INBOX")
+        client.store("1:*", "+FLAGS", r"\Deleted")
+        client.expunge()
+    assert set(listed("--waiting", "--recheck")) == set(), "a whole listing finds that they are gone"
+
+
+@contextmanager
+def meeting(count: int) -> Iterator[tuple[int, list[bool]]]:
+    """A server that says nothing before ``count`` clients are there at once: yield its port, and for each client whether they were."""
+    barrier, met = threading.Barrier(count), list[bool]()
+
+    def answer(client: socket.socket) -> None:
+        with client:
+            try:
+                barrier.wait(LONG)
+                met.append(True)
+            except threading.BrokenBarrierError:
+                met.append(False)
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(count):
+            client, _address = listener.accept()
+            threads.append(threading.Thread(target=answer, args=(client,)))
+            threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads = [threading.Thread(target=serve, args=(listener,))]
+        threads[0].start()
+        try:
+            yield listener.getsockname()[1], met
+        finally:
+            barrier.abort()
+            for _ in range(count):
+                # Whoever still waits for a client is let go.
+                with suppress(OSError):
+                    socket.create_connection(listener.getsockname(), timeout=1).close()
+            for thread in threads:
+                thread.join(LONG)
+
+
+def test_P4_accounts_are_asked_at_once_and_listed_in_their_order(site: tuple[House, str]) -> None:
+    house, user = site
+    with meeting(3) as (port, met):
+        for name in ("alpha", "beta", "zulu"):
+            more = "operators: [acme]\nsecond: true\n"
+            house.account(name, "imap", port, user, more=more, imports="  take: chosen\n")
+        shown = house.run("remote", "--operator", "acme")
+    assert met == [True] * 3, "none waits for another"
+    told = [line for line in shown.out.splitlines() if line.startswith("(!)") or "booking 20" in line]
+    assert [line.split()[1] if line.startswith("(!)") else line.split()[0] for line in told] == [
+        "alpha:",
+        "beta:",
+        "broken:",
+        "main",
+        "zulu:",
+    ]
+    assert shown.out.count("booking") == 20
 
 
 @pytest.mark.parametrize(("event", "number"), [("commit", 2), ("commit", 4), ("commit", 5), ("execute", 30)])
