@@ -60,15 +60,18 @@ class Writer:
         It goes to Reply-To, else From; an answer to our own mail to its recipients. ``to_all``: to the other recipients too, but
         not to our own addresses. The recipients of ``new_mail`` come on top. It is filed for the same operator and user as the
         mail. An answer to personal mail is that user's: it goes through the user's own account that sends, else through the
-        operator's, from the user's address where that one allows it. Answers come to the user in any case.
+        operator's, from the user's address where that one allows it. Answers come to the user in any case, also to what somebody
+        wrote with whom the mail is shared; that is from the operator's address.
         """
         filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
-        account, sends = sending_rules.users_account(self.accounts, viewer.operator, filing.user)
+        # Whom it is shared with answers in nobody else's name.
+        own = filing.user if filing.user in viewer.users else None
+        account, sends = sending_rules.users_account(self.accounts, viewer.operator, own)
         user = self._answerer(filing)
         to, cc, notes = self._answered(filing, mail, to_all=to_all)
         text, html = quoted(new_mail.text, new_mail.html, QuotedOriginal.of(mail))
         new_mail = replace(new_mail, subject=new_mail.subject or answered(mail.subject), text=text, html=html)
-        draft = self._draft(new_mail, sends, user if user and not (sends.match or account.user) else None)
+        draft = self._draft(new_mail, sends, user if own and not (sends.match or account.user) else None)
         draft = replace(
             draft,
             to=_distinct((*to, *draft.to)),

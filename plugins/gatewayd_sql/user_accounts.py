@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from gatewayd import MOST_USER_ACCOUNTS, PermanentError, SealedSecret, UserAccount, UserAccountVerbs
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.user_account_tables import given_name, user_account
-from gatewayd_sql.user_tables import known_user
+from gatewayd_sql.user_tables import account_share, known_user, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +65,12 @@ class UserAccountTables(UserAccountVerbs):
             return bool(connection.execute(update(user_account).where(*mine).values(_sealed(new))).rowcount)
 
     def remove_user_account(self, name: str) -> bool:
-        """Remove a mailbox and its password."""
+        """Remove a mailbox and its password, and with it whom it was shared with and who followed it."""
         with self._db.writing() as connection:
-            return bool(connection.execute(delete(user_account).where(user_account.c.name == name)).rowcount)
+            found = bool(connection.execute(delete(user_account).where(user_account.c.name == name)).rowcount)
+            for table in (account_share, subscription) if found else ():
+                connection.execute(delete(table).where(table.c.account == name))
+        return found
 
 
 def _next(connection: Connection, stem: str) -> str:

@@ -90,6 +90,11 @@ def test_a_user_adds_a_mailbox_sees_what_waits_there_chooses_and_has_it(house: H
     assert house.good("mail", "list", "--operator", "acme", "--json").rows == []
     assert house.good("mail", "list", "--user", "acme/tom", "--json").rows == []
     assert "has no mail of account" in house.run("remote", name, "--user", "acme/tom").err
+    house.good("subscriptions", "agree", name, "tom", "--user", "acme/irina")
+    assert len(house.good("mail", "list", "--user", "acme/tom", "--json").rows) == 5
+    assert len(house.good("remote", name, "--user", "acme/tom", "--from-beginning", "--json").rows) == 20
+    house.good("subscriptions", "end", name, "tom", "--user", "acme/irina")
+    assert house.good("mail", "list", "--user", "acme/tom", "--json").rows == []
     # It is answered from the user's own address, through the operator's account.
     house.write("accounts/out.yaml", OUT)
     answered = ("mail", "reply", listed[0]["id"], "--text", house.folder / "secret", "--explain", "--json")

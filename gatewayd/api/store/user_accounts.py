@@ -64,4 +64,7 @@ class UserAccountVerbs(ABC):
 
     @abstractmethod
     def remove_user_account(self, name: str) -> bool:
-        """Remove a mailbox and its password; return whether it was there. Its mail and its ledger stay."""
+        """Remove a mailbox and its password; return whether it was there. Its mail and its ledger stay.
+
+        It is shared with nobody any more, from the same commit on.
+        """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import MOST_USER_ACCOUNTS, NewUserAccount, PermanentError, SealedSecret
+from gatewayd import MOST_USER_ACCOUNTS, NewUserAccount, PermanentError, SealedSecret, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,16 @@ class UserAccountContract:
         assert [one.name for one in store.user_accounts()] == ["acme/tom/1"]
         with pytest.raises(PermanentError, match="left"):
             store.add_user_account(irina, make_user_account(3))
+
+    def test_P6_a_mailbox_that_is_removed_is_shared_with_nobody_any_more(self, store: Store) -> None:
+        store.keep_users({"acme": ["irina", "tom"]})
+        irina = store.know_user("acme", "irina").id
+        names = [store.add_user_account(irina, make_user_account(number)) for number in (1, 2)]
+        mine, toms = Viewer(operator="acme", users=("irina",)), Viewer(operator="acme", users=("tom",))
+        for name in names:
+            store.answer_share(mine, name, user="tom", agree=True)
+        store.remove_user_account(names[0])
+        assert [one.account for one in store.shares(toms)] == [names[1]]
 
     def test_of_many_that_add_a_mailbox_at_once_as_many_do_as_may(self, open_store: Callable[[], Store]) -> None:
         stores = [open_store() for _ in range(3)]

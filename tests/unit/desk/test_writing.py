@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import PermanentError, Query
+from gatewayd import PermanentError, Query, Viewer
 from gatewayd.config import OperatorConfig, SendConfig
 from gatewayd.config.models.account import SenderBlock
 from gatewayd.message.message_ids import reference
@@ -192,6 +192,18 @@ def test_an_answer_to_personal_mail_is_from_whom_its_account_allows(world: World
     assert header(world.reply(world.file(MAIL + b"\r\n", key="2"), IRINA), "from") == '"Acme Tours" <desk@acme.example>'
     typed = world.reply(mail_id, IRINA, sender="else@acme.example")
     assert not typed.allowed
+
+
+def test_P6_whom_personal_mail_is_shared_with_answers_in_the_operators_name(world: World) -> None:
+    own = SendConfig.model_validate({"from": {"address": "irina@home.example"}})
+    world.accounts["irina-out"] = replace(world.accounts["acme-out"], name="irina-out", user="irina", sends=own)
+    tom = Viewer(operator="acme", users=("tom",), shared=(("main", "irina"),))
+    prepared = world.reply(world.file(owner="irina"), tom)
+    assert prepared.planned[0].delivery.account == "acme-out"
+    assert header(prepared, "from") == '"Acme Tours" <desk@acme.example>'
+    assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
+    assert prepared.outgoing
+    assert prepared.outgoing.user == "irina"
 
 
 def test_P6_an_answer_to_personal_mail_goes_through_the_users_own_account_that_sends(world: World) -> None:
