@@ -123,6 +123,8 @@ class Task:
     chosen: bool = False
     #: Forward rules fire for backlog, too.
     forward: bool = False
+    #: With ``forward``: of this operator alone, whose people chose the keys; None: of all.
+    forward_for: str | None = None
     #: Only list, and read the headers of what is offered: nothing is fetched, and nothing is done on the server.
     look: bool = False
 

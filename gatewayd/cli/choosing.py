@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,10 +65,10 @@ def download(
 
     viewer = app.viewer(asker)
     failed, missing = False, set(keys)
+    # A visit fetches what all of them chose, and old mail is sent on for who asks for it alone.
+    task = Task(chosen=True, forward=forward, forward_for=viewer.operator if forward else None)
     # Nothing is chosen of any account before it is clear what all keys name.
     mine = accounts_of(app, viewer, accounts)
-    if forward:
-        _refuse_shared(mine)
     found = [(one, offers_of(app.store, viewer, one.name, keys, folder=folder, offered=offered)) for one in mine]
     with progress_bar() as show:
         for account, wanted in found:
@@ -79,20 +80,12 @@ def download(
             is_done = partial(_is_done, app, viewer, account, ids)
             named = tuple(wanted.values()) if forward or len(wanted) <= _PAGE else ()
             with standard_output_kept():
-                answer = visit_one(app, account, Task(keys=named, chosen=True, forward=forward), show, done=is_done)
+                answer = visit_one(app, account, replace(task, keys=named), show, done=is_done)
             failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
     if missing:
         advice = "`gatewayd remote --from-beginning` lists what is offered."
         output.error(PermanentError(f"not offered to {viewer.operator}: {', '.join(sorted(missing))}", advice=advice))
     return failed or bool(missing)
-
-
-def _refuse_shared(accounts: Sequence[AccountConfig]) -> None:
-    shared = next((one for one in accounts if len(one.operators) > 1), None)
-    if shared is not None:
-        # A visit fetches what all of them chose.
-        what = f"account {shared.name} serves several operators, and --forward would have the rules of all of them fire"
-        raise PermanentError(what, advice="Leave it out, and send single mails on by `gatewayd mail forward`.")
 
 
 def offers_of(

@@ -63,7 +63,7 @@ class VisitContext:
         self.meter = Meter(tools.limits, tools.quota, gives_way=tools.gives_way)
         self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
         self.reporter = Reporter(account.name, imports.folders)
-        self.routing = AccountRouting(account=account.name, router=tools.router, forward=task.forward)
+        self.routing = AccountRouting(account=account.name, router=tools.router, forward=task.forward, forward_for=task.forward_for)
 
     @contextmanager
     def alone(self, folder: str) -> Generator[None]:

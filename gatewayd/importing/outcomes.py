@@ -53,8 +53,13 @@ class AccountRouting:
     account: str = ""
     #: With None nothing is sent on, and no Message-ID is proven to be ours.
     router: Router | None = None
-    #: Rules fire for old mail, too, because a person asked for it.
+    #: Rules fire for old mail, too, because a person asked for it; with ``forward_for`` those of this operator alone.
     forward: bool = False
+    forward_for: str | None = None
+
+    def forces(self, operator: str) -> bool:
+        """Whether the operator's rules fire for old mail, too."""
+        return self.forward and self.forward_for in {None, operator}
 
     def returned(self, mails: Sequence[Mail]) -> Mapping[int, Returned]:
         """Return by mail id what each mail brings back from our own deliveries."""
@@ -75,8 +80,10 @@ class AccountRouting:
         """
         if self.router is None:
             return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
-        fire = {mail.id for mail, _ in filed} if self.forward else new
-        return self.router.routed(self.account, filed, fire=fire, back=back)
+        forced = [(mail, filing) for mail, filing in filed if self.forces(filing.operator)]
+        others = [(mail, filing) for mail, filing in filed if not self.forces(filing.operator)]
+        done = self.router.routed(self.account, forced, fire={mail.id for mail, _ in forced}, back=back)
+        return done + self.router.routed(self.account, others, fire=new, back=back)
 
 
 def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
@@ -185,7 +192,7 @@ def _decided(
                 key=one.key,
                 backlog=waiting.backlog,
                 bounce=routing.router.bounce(mail, back[mail.id]) if routing.router else None,
-                provisional=_provisional(concerned, mail.id, arrival, now, fire=routing.forward or not waiting.backlog),
+                provisional=_provisional(concerned, mail.id, arrival, now, new=not waiting.backlog, routing=routing),
                 refused_by=refused.get(mail.id, ()),
                 senders=senders(mail) if mail.id in refused else (),
             )
@@ -209,9 +216,15 @@ def _routed(
 
 
 def _provisional(
-    concerned: Sequence[OperatorResult], mail_id: int, arrival: datetime | None, now: datetime, *, fire: bool
+    concerned: Sequence[OperatorResult],
+    mail_id: int,
+    arrival: datetime | None,
+    now: datetime,
+    *,
+    new: bool,
+    routing: AccountRouting,
 ) -> tuple[Provisional, ...]:
-    verdicts = (provisional(each, mail_id, arrival, now, fire=fire) for each in concerned)
+    verdicts = (provisional(each, mail_id, arrival, now, fire=new or routing.forces(each.operator)) for each in concerned)
     return tuple(verdict for verdict in verdicts if verdict)
 
 

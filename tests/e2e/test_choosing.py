@@ -216,13 +216,6 @@ def chosen_twice(house: House, event: str, number: int) -> None:
     assert len(house.good("mail", "list", "--operator", "acme", "--json").rows) == len(wanted)
 
 
-def test_P6_nobody_lets_another_operators_rules_fire_for_old_mail(site: tuple[House, str]) -> None:
-    house, _ = site
-    done = house.run("import", "main", "--operator", "acme", "--offered", "--forward")
-    assert done.code == 1
-    assert "account main serves several operators" in done.err
-
-
 def test_a_daemon_downloads_what_is_chosen_and_says_what_became_of_it(site: tuple[House, str], dovecot: Dovecot) -> None:
     house, user = site
     (house.folder / "accounts/broken.yaml").unlink()

@@ -87,6 +87,23 @@ def test_P7_old_mail_is_sent_on_only_where_a_person_asks_for_it(house: House, do
     assert house.run("import", "main", "--forward").code == 2
 
 
+def test_P6_old_mail_that_is_chosen_is_sent_on_by_the_choosers_rules_alone(house: House, dovecot: Dovecot, user: str) -> None:
+    dovecot.deliver(user, [raw(number, f"urgent {number}") for number in (2, 3)])
+    house.operator("globetrot", matchers="[threads]", more=FORWARD)
+    more = "operators: [acme, globetrot]\nsecond: true\n"
+    house.account("shared", "imap", dovecot.ports["imap"], user, more=more, imports="  take: chosen\n")
+    path = house.folder / "accounts" / "shared.yaml"
+    path.write_text(path.read_text().replace("!file secret", "!file password"))
+    keys = {row["subject"]: row["key"] for row in house.good("remote", "shared", "--operator", "acme", "--json").rows}
+    wanted = ("--key", keys["urgent 2"], "--key", keys["urgent 3"])
+    house.good("import", "shared", "--operator", "globetrot", *wanted[:2])
+    assert deliveries(house) == [], "it was there before"
+    house.good("import", "shared", "--operator", "acme", "--forward", *wanted)
+    assert [operator for (operator,) in house.read("SELECT operator FROM delivery")] == ["acme", "acme"]
+    house.good("import", "shared", "--operator", "globetrot", *wanted)
+    assert len(house.read("SELECT operator FROM delivery")) == 2
+
+
 def test_P7_what_is_retried_is_sent_on_only_where_a_person_asks_for_it(house: House) -> None:
     plugin = house.write("plugins/cross.py", BROKEN)
     house.operator("acme", matchers="[threads]", more=FORWARD)

@@ -103,6 +103,25 @@ def test_mail_of_exchange_is_chosen_from(graph: Graph, tmp_path: Path) -> None:
     assert (folder["states"], folder["proven"]) == ({"filed": 5, "offered": 15}, True)
 
 
+def test_P1_offers_and_decisions_outlive_dropped_sync_states_and_what_was_deleted_says_so(graph: Graph, tmp_path: Path) -> None:
+    house, mailbox, _ = house_for(tmp_path, graph, 6, imports="  take: chosen\n")
+    first, second, third, fourth, *left = [row["key"] for row in house.good("remote", "--json").rows]
+    house.good("import", "main", "--key", first)
+    house.good("dismiss", "main", "--key", second)
+    by_key = {one.immutable_id: one for one in mailbox.messages()}
+    mailbox.delete(by_key[third])
+    graph.drop_sync_states()
+    house.good("remote", "--recheck")
+    rows = house.good("remote", "--from-beginning", "--json").rows
+    expected = {first: "filed", second: "dismissed", **dict.fromkeys((fourth, *left), "offered")}
+    assert {row["key"]: row["decision"] for row in rows} == expected
+    mailbox.delete(by_key[fourth])
+    done = house.run("import", "main", "--json", "--key", fourth, "--key", left[0])
+    assert (done.code, {row["key"]: row["result"] for row in done.rows}) == (1, {fourth: "gone", left[0]: "here"})
+    assert [row["key"] for row in house.good("remote", "--waiting", "--json").rows] == left[1:]
+    assert len(house.good("mail", "list", "--json").rows) == 2
+
+
 def test_the_same_message_id_twice_is_two_messages(graph: Graph, tmp_path: Path) -> None:
     house, mailbox, _ = house_for(tmp_path, graph, 0)
     head = "Received: by x\r\nMessage-ID: <1@example.com>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\nSubject: B-756\r\n\r\n"
