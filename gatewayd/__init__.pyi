@@ -45,6 +45,7 @@ from gatewayd.api.evidence import Length as Length
 from gatewayd.api.evidence import difference as difference
 from gatewayd.api.evidence import lacks as lacks
 from gatewayd.api.expiry import Expiry as Expiry
+from gatewayd.api.forgetting import Brought as Brought
 from gatewayd.api.forwarder import Courier as Courier
 from gatewayd.api.forwarder import DeliveryNote as DeliveryNote
 from gatewayd.api.forwarder import Forwarder as Forwarder

@@ -42,4 +42,5 @@ def forgotten_lines(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         renamed = f"if it has another name now: `gatewayd account rename {name} NEW`"
         back = f"If that is a mistake, put accounts/{name}.yaml back; {renamed}"
+        back += f"; to take its mail back: `gatewayd account forget {name}`"
         yield f"Account {name} was imported here, and has no file any more: nothing is imported for it. {back}."

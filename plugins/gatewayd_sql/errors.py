@@ -51,6 +51,7 @@ _POSTGRESQL: Final[_Meanings] = (
     ("25P03", TransientError, "the database server ended a transaction that stood still", _SERVER),
     ("57P", TransientError, "the database server goes down", _SERVER),
     ("40", TransientError, "two transactions were in each other's way", _WAYS),
+    ("23503", TransientError, "what it refers to was taken back a moment ago", _WAYS),
     ("55P", TransientError, "the database is locked by another process", _LOCKED),
     ("58P01", ConfigError, "the database is damaged: a file of its server is not there", _BROKEN),
     ("58", TransientError, "the database server can't read or write its files", _SERVER),

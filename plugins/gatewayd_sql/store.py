@@ -10,6 +10,7 @@ from gatewayd_sql.database import Database, asked
 from gatewayd_sql.desk import DeskTables
 from gatewayd_sql.engines import is_there
 from gatewayd_sql.filing import Filer
+from gatewayd_sql.forgetting import Forgetting
 from gatewayd_sql.health import Daemons
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
@@ -44,6 +45,7 @@ class Sql(
     Provisionals,
     Auditor,
     Accounts,
+    Forgetting,
     Renaming,
     SecretTable,
     Users,

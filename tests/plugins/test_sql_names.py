@@ -1,4 +1,5 @@
-"""Every column that has the name of an account, operator or user is changed by a rename: also in tables that are yet to come.
+"""Every column that has the name of an account, operator or user is changed by a rename, and whatever hangs on an account's mail goes when
+the account is forgotten: also in tables that are yet to come.
 
 A new table fails the first test until each of its texts is a name that ``gatewayd_sql.renaming`` knows, or stands below.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Text
 
 import gatewayd_sql.store  # noqa: F401  it has all tables
+from gatewayd_sql.forgetting import KEPT, OF_ENTRIES, OF_MAILS
 from gatewayd_sql.migrations import VERSION_TABLE
 from gatewayd_sql.renaming import HOLDERS, PLACES, columns
 from gatewayd_sql.tables import metadata
@@ -64,3 +66,18 @@ def test_every_text_of_every_table_is_known_to_renames_or_has_no_name() -> None:
 
 def test_who_holds_something_is_no_user() -> None:
     assert metadata.tables.keys() >= HOLDERS
+
+
+def test_whatever_hangs_on_entries_mails_and_deliveries_goes_when_the_account_is_forgotten() -> None:
+    tables = metadata.tables
+    hanging = {
+        parent: {table.name for table in tables.values() for key in table.foreign_keys if key.column.table is tables[parent]}
+        for parent in tables
+    }
+    assert hanging["ledger"] == {table.name for table in OF_ENTRIES} | {"mail"}
+    assert hanging["mail"] | hanging["filing"] == {table.name for table in OF_MAILS}
+    assert hanging["delivery"] == {"recipient", "server_id"}
+    assert hanging["content"] == {"chunk", "mail"}
+    # What hangs on these would have to go, too, before them.
+    assert not any(hanging[table.name] for table in (*OF_ENTRIES, *OF_MAILS) if table.name not in ("filing", "delivery"))
+    assert {table.name for table in KEPT} == {"ledger", "mail", "delivery", "lease"}

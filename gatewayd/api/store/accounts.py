@@ -1,4 +1,4 @@
-"""The store's verbs for accounts: their mailboxes, and whose mail there is."""
+"""The store's verbs for accounts: their mailboxes, what they brought, and whose mail there is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from gatewayd.api.forgetting import Brought
     from gatewayd.api.ledger import Lease
 
 __all__ = ["AccountVerbs"]
 
 
 class AccountVerbs(ABC):
-    """Keep which account imports which mailbox."""
+    """Keep which account imports which mailbox, and take back what one brought."""
 
     @abstractmethod
     def claim(self, lease: Lease, mailbox: str, *, second: bool, enter: bool) -> Sequence[str]:
@@ -27,6 +28,19 @@ class AccountVerbs(ABC):
     @abstractmethod
     def mailboxes(self) -> Mapping[str, Sequence[tuple[str, bool]]]:
         """Return for each mailbox the accounts that have or had it, the first one first, each with whether it is a second one."""
+
+    @abstractmethod
+    def brought(self, account: str) -> Brought:
+        """Count what an account brought. It may take a while: it is asked before the account is forgotten."""
+
+    @abstractmethod
+    def forget_account(self, lease: Lease, *, limit: int) -> bool:
+        """Take back what the account brought, at most ``limit`` keys of its ledger; return whether anything is left.
+
+        The mails, whomever they are filed for, their links and deliveries go, and raw bytes that no other mail has. What people
+        sent through the account stays. First goes how far its folders were listed: whatever breaks it off, an account of that name
+        lists them from the beginning. With the last piece go the lease, and the name's own past: it may be used again.
+        """
 
     @abstractmethod
     def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:

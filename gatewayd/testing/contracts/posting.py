@@ -36,13 +36,21 @@ _R1 = Record(kind="reservation", id="R1", label="Rome")
 _R2 = Record(kind="reservation", id="R2", label="Oslo")
 
 
-def post(store: Store, number: int = 1000, *, viewer: Viewer = ACME, user: str | None = None, answers: int | None = None) -> Posted:
+def post(
+    store: Store,
+    number: int = 1000,
+    *,
+    viewer: Viewer = ACME,
+    account: str = "out",
+    user: str | None = None,
+    answers: int | None = None,
+) -> Posted:
     """Post a mail of our own, with the Message-ID ``<NUMBER@example.com>``."""
     raw = make_raw(number)
     outgoing = Outgoing(
-        mail=parse(BytesSource(raw), mail_id=0), digest=sha256(raw).digest(), account="out", user=user, answers=answers
+        mail=parse(BytesSource(raw), mail_id=0), digest=sha256(raw).digest(), account=account, user=user, answers=answers
     )
-    return store.post(viewer, outgoing, _own(number))
+    return store.post(viewer, outgoing, replace(_own(number), account=account))
 
 
 def _own(number: int) -> Delivery:

@@ -14,6 +14,7 @@ from gatewayd.testing.contracts.custodian import Custodian
 from gatewayd.testing.contracts.daemons import DaemonContract, RequestContract
 from gatewayd.testing.contracts.desk import DeskContract
 from gatewayd.testing.contracts.filing import FilingContract
+from gatewayd.testing.contracts.forgetting import ForgettingContract
 from gatewayd.testing.contracts.leases import LeaseBatchContract, LeaseContract
 from gatewayd.testing.contracts.ledger import LedgerContract
 from gatewayd.testing.contracts.offers import OfferContract
@@ -43,6 +44,7 @@ class StoreContract(
     LeaseBatchContract,
     AccountContract,
     RenameContract,
+    ForgettingContract,
     LedgerContract,
     SpanningContract,
     CopiesContract,
