@@ -73,7 +73,7 @@ def file_old(backfill: Backfill) -> Iterator[int]:
     """
     backfill.matching.refresh(backfill.spec)
     account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
-    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, user=backfill.user):
+    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH):
         after = ids[-1]
         new, undecided = backfill.file(ids)
         if undecided:

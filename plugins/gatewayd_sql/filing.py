@@ -90,14 +90,14 @@ class Filer(FilingVerbs):
             forget(connection, [key for key in new if key[1] in mine])
         return len(wanted)
 
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int, user: str | None = None) -> Sequence[int]:
-        """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return ids of the account's mails that the operator has no filing of, and that are no user's."""
         filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
         with self._db.reading() as connection:
             # Filings are found by operator and mail: of a mail alone, all personal ones that there are would be gone through.
             here = exists().where(one_of(filing.c.operator, connection.scalars(each(filing.c.operator, true()))))
-            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (user or ""))
-            query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
+            personal = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None))
+            query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~personal)
             return list(connection.scalars(query.order_by(mail.c.id).limit(limit)))
 
     def stored_source(self, mail_id: int) -> Source:

@@ -49,10 +49,10 @@ class FilingVerbs(ABC):
         """
 
     @abstractmethod
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int, user: str | None = None) -> Sequence[int]:
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
         """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id.
 
-        Personal mail of other users than ``user`` is left out: it is for nobody else.
+        Personal mail is left out: it is one user's of one operator, and nobody else's, whatever he is called.
         """
 
     @abstractmethod

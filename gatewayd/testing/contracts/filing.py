@@ -144,9 +144,11 @@ class FilingContract:
         assert store.add_filings(shared.lease, [*reversed(new), (ids[0], make_filing("acme"))]) == 0
         assert [view.id for view in store.filings(GLOBETROT, Query())] == [ids[1], ids[0]]
         assert store.unfiled("shared", "globetrot", after=0, limit=9) == ids[2:]
-        personal = shared.file("9", make_raw(10), make_filing(user="irina"))
-        found = [store.unfiled("shared", "globetrot", after=ids[2], limit=9, user=user) for user in ("irina", "otto", None)]
-        assert found == [[personal], [], []]
+
+    def test_P6_personal_mail_is_for_no_further_operator(self, store: Store, shared: Custodian) -> None:
+        # Also where the account is of another operator's user by now, who has the same name.
+        shared.file("9", make_raw(10), make_filing(user="irina"))
+        assert store.unfiled("shared", "globetrot", after=0, limit=9) == []
 
     def test_P1_the_audit_accounts_for_every_key(self, store: Store, shared: Custodian) -> None:
         shared.file("1", make_raw(1))

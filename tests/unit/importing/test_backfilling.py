@@ -356,7 +356,8 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
             routing=AccountRouting(),
             keep_alive=lambda: None,
         )
-        assert sum(file_old(old)) == (1 if owner == "irina" else 0), "it goes with its user alone"
+        # Also for a user of the same name, who may be somebody else.
+        assert sum(file_old(old)) == 0
         assert one.filed("globex") == []
 
 
