@@ -67,6 +67,17 @@ class DestinationHealth:
         self._told[account], self._untold[account] = (error, now), health
         self.catch_up()
 
+    def nothing_waits(self, account: str) -> None:
+        """Report that nothing is left to deliver through an account that failed: people cancelled it, or it goes elsewhere.
+
+        Its next delivery shows how it is. Raises what the store raises.
+        """
+        error, _ = self._told.pop(account, ("", 0.0))
+        if error:
+            self._events.alarm_over("account", account)
+            self._untold[account] = AccountHealth(account=account, holder=self._instance.name, condition="sending")
+            self.catch_up()
+
     def catch_up(self) -> None:
         """Give the store the reports that it was away for; raises what it raises."""
         untold, self._untold = self._untold, {}

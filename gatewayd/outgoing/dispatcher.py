@@ -208,12 +208,19 @@ class Dispatcher:
             elif destination not in at_work:
                 # Behind those that wait already, however long it is due: a destination with much to send keeps no others waiting.
                 self._pool.offer(destination, at=now, suspect=rest is not None)
-        # Forget the destinations without deliveries.
-        self._rests = {name: rest for name, rest in self._rests.items() if name in destinations or name in at_work}
+        self._forget(self._rests.keys() - destinations.keys() - at_work)
         if now >= self._overdue_at:
             self._overdue_at = now + _OVERDUE
             for one in self._store.overdue(self._config.limits.warn):
                 journal.delivery_overdue(one)
+
+    def _forget(self, destinations: Collection[str]) -> None:
+        """Forget destinations that rest, and to which nothing is to be delivered any more."""
+        for destination in destinations:
+            del self._rests[destination]
+            kind, _, account = destination.partition(" ")
+            if kind == "account":
+                self._health.nothing_waits(account)
 
     def _hurry_store(self) -> None:
         """Let the deliveries to hurried destinations be due now; those of the process before, too, which may have been refused."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from gatewayd import AccountHealth, AuthError, TransientError
 from gatewayd.outgoing.destination_health import DestinationHealth
 from gatewayd.outgoing.dispatcher import Dispatcher
@@ -13,6 +15,7 @@ from gatewayd.runtime.backoff import Backoff
 from tests.patience import LONG
 from tests.unit.heard import events
 from tests.unit.log import logged
+from tests.unit.outbound import ACME
 from tests.unit.outgoing.dispatching import QUICK, Away, posting
 from tests.unit.supervised import until
 
@@ -76,6 +79,29 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
     assert over == []
     assert "destination well again" not in log.getvalue()
     assert post.view(one).tries == 1
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_P10_an_account_whose_failing_deliveries_are_all_cancelled_raises_no_alarm_any_more(post: Post, left: int) -> None:
+    post.account().shut = AuthError("out: wrong password")
+    ids = [post.enter(), post.enter()]
+    alarms: list[str] = []
+    heard = events(
+        alarm_raised=lambda alarm: alarms.append(f"{alarm.name} fails"), alarm_over=lambda _, name: alarms.append(f"{name} is well")
+    )
+    made = Dispatcher(post.store, post.owner, heard, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: any(each.condition == "paused" for each in post.store.healths()))
+    post.store.cancel(ACME, ids[left:], who="anna")
+    until(lambda: post.view(ids[1]).state == "cancelled")
+    if left:
+        asked = made._ask_at
+        until(lambda: made._ask_at > asked)
+        assert set(alarms) == {"out fails"}
+    else:
+        until(lambda: [each.condition for each in post.store.healths()] == ["sending"], within=LONG)
+        assert alarms[-1] == "out is well"
+    assert made.stop(LONG) == 0
 
 
 def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_that_all_is_well(post: Post) -> None:
