@@ -37,10 +37,18 @@ def lacking(action: Action, offered: frozenset[str]) -> str:
 
 def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: Action) -> None:
     """Do ``action`` in the folder that is open for writing. What is no longer there counts as done (RFC 3501 section 6.4.8)."""
+    # Of the folder that was just opened: the next step forgets it.
+    flags = mailbox.client.response("PERMANENTFLAGS")[1][-1]
     with mailbox.client.step("CAPABILITY"):
         offered = capabilities(mailbox)
     if problem := lacking(action, offered):
         raise PermanentError(f"{options.where}: {problem}", advice="Use `after: keep` or `after: seen`.")
+    if action.do == "move" and "MOVE" not in offered and (why_not := _forbidden(mailbox, flags, offered)):
+        # Each visit would copy them once more.
+        raise PermanentError(
+            f"{options.where}: we may not delete in this folder, so its messages can't be moved: {why_not}",
+            advice="Have the server give this user the rights `t` and `e` there, or use `after: keep` or `after: seen`.",
+        )
     kept: list[int] = []
     why: GatewaydError | None = None
     asked = 0
@@ -52,6 +60,34 @@ def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: 
             raise why
     if why:
         raise PermanentError(f"{why.message}: {len(kept)} of {len(uids)} messages", advice=why.advice)
+
+
+def _forbidden(mailbox: MailBox, flags: bytes | None, offered: frozenset[str]) -> str:
+    """Return why we may not delete in the folder that is open, as far as the server says it (RFC 4314 section 3.5).
+
+    ``flags`` are its PERMANENTFLAGS (RFC 3501 section 7.1).
+    """
+    if flags is not None and b"\\deleted" not in flags.lower():
+        return "its PERMANENTFLAGS lack \\Deleted"
+    if "ACL" not in offered:
+        return ""
+    client = mailbox.client
+    with client.step("MYRIGHTS"):
+        try:
+            # As in ``_do``.
+            status, data = client.myrights(encode_folder(mailbox.folder.get() or ""))  # type: ignore[arg-type]
+        except client.abort:
+            raise
+        except client.error:
+            return ""
+    answer = data[-1] if status == "OK" and data else None
+    rights = answer.rpartition(b" ")[2].lower() if isinstance(answer, bytes) else b""
+    # RFC 2086 had ``d`` for both.
+    return (
+        ""
+        if not rights or b"d" in rights or set(b"te") <= set(rights)
+        else f"our rights are {rights[:40].decode('ascii', 'replace')}"
+    )
 
 
 class _Refused(Exception):

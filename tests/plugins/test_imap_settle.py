@@ -38,6 +38,32 @@ def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> 
     assert script.asked("^(CLOSE|EXPUNGE)") == []
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "replies", "copied"),
+    [
+        ("", {"SELECT": OPENED + b"* OK [PERMANENTFLAGS (\\Seen)] limited\r\n"}, False),
+        ("", {"SELECT": OPENED + b"* OK [PERMANENTFLAGS ()] none\r\n"}, False),
+        ("", {"SELECT": OPENED + b"* OK [PERMANENTFLAGS (\\Seen \\DELETED)] most\r\n"}, True),
+        (" ACL", {"MYRIGHTS": b"* MYRIGHTS INBOX lrswi\r\n"}, False),
+        (" ACL", {"MYRIGHTS": b"* MYRIGHTS INBOX lrswit\r\n"}, False),
+        (" ACL", {"MYRIGHTS": b"* MYRIGHTS INBOX lrswited\r\n"}, True),
+        (" ACL", {"MYRIGHTS": b"* MYRIGHTS INBOX lrswid\r\n"}, True),
+        (" ACL", {"MYRIGHTS": b"TAG NO none\r\n"}, True),
+        (" ACL", {"MYRIGHTS": b"TAG BAD what\r\n"}, True),
+        (" ACL", {}, True),
+    ],
+)
+def test_what_may_not_be_deleted_is_not_copied_time_and_again(
+    tmp_path: Path, capabilities: str, replies: dict[str, bytes], *, copied: bool
+) -> None:
+    told = f"* CAPABILITY IMAP4rev1 UIDPLUS{capabilities}\r\n".encode()
+    with session(script := Script({"CAPABILITY": told, **replies}), tmp_path) as opened:
+        for _ in range(2):
+            with nullcontext() if copied else pytest.raises(PermanentError, match="can't be moved"):
+                opened.settle("INBOX", ["7:1"], Action(do="move", folder="Done"))
+    assert len(script.asked("UID COPY")) == (2 if copied else 0)
+
+
 ONE_BY_ONE = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"}
 
 
