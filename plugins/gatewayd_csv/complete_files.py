@@ -24,12 +24,15 @@ _PATIENCE, _LOOK = 10.0, 0.1
 _LONG_AGO = 900.0
 
 
-def settled(folder: Path, before: Sequence[Stamp]) -> tuple[Stamp, ...] | None:
+def settled(folder: Path, before: Sequence[Stamp] | None) -> tuple[Stamp, ...] | None:
     """Return the stamps of the files once those that differ from ``before`` are complete; None if they are still changing.
+
+    ``before`` is None at the first load. Then a file's time of change counts as well, so that no start waits for a file that was
+    written seconds ago: of what changes later, the clock of a file server would not say in time that it is being written.
 
     Raises ConfigError if the folder can't be read.
     """
-    old = {one.name: one for one in before}
+    old = {one.name: one for one in before or ()}
     seen: dict[Stamp | str, float] = {}
     until = time.monotonic() + _PATIENCE
     while True:
@@ -38,7 +41,10 @@ def settled(folder: Path, before: Sequence[Stamp]) -> tuple[Stamp, ...] | None:
         gone = old.keys() - {one.name for one in found}
         for name in old.keys() - gone:
             seen.pop(name, None)
-        lefts = [_left(one, old.get(one.name), now - seen.setdefault(one, now)) for one in found]
+        still = {one: now - seen.setdefault(one, now) for one in found}
+        if before is None:
+            still = {one: max(seconds, time.time() - one.mtime_ns / 1e9) for one, seconds in still.items()}
+        lefts = [_left(one, old.get(one.name), seconds) for one, seconds in still.items()]
         lefts += [_QUIET - (now - seen.setdefault(name, now)) for name in gone]
         left = max(lefts, default=0.0)
         if left <= 0:

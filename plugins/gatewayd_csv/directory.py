@@ -190,7 +190,7 @@ class Csv(Directory):
         for _ in range(_TRIES):
             if not accept and self._refused[0] == stamps(self.options.folder):
                 return list(self._refused[1])
-            found = settled(self.options.folder, before.stamps) if before else stamps(self.options.folder)
+            found = settled(self.options.folder, before.stamps if before else None)
             if found is None:
                 break
             if self._fits(found):

@@ -201,6 +201,36 @@ def test_a_file_server_whose_clock_is_behind_shows_no_export_in_part(tmp_path: P
     assert 40 in seen
 
 
+def test_the_first_load_takes_no_file_that_is_half_written_and_waits_for_none_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complete_files, "_QUIET", 0.4)
+    folder = tmp_path / "acme"
+    bookings = ["id,code\n", *(f"R{n},B-{n}\n" for n in range(40))]
+    write(folder, reservations="".join(bookings[:21]))
+    begun = threading.Event()
+
+    def export() -> None:
+        for line in bookings[21:]:
+            with (folder / "reservations.csv").open("a") as file:
+                file.write(line)
+            begun.set()
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=export)
+    thread.start()
+    begun.wait()
+    directory = csv_of(folder, tmp_path / "state")
+    directory.refresh()
+    thread.join()
+    assert len(directory.reservations({f"B-{n}" for n in range(40)})) == 40
+    # What was written some seconds ago is not watched for as long once more.
+    monkeypatch.setattr(complete_files, "_QUIET", 100.0)
+    written = time.time() - 200
+    os.utime(folder / "reservations.csv", (written, written))
+    assert csv_of(folder, tmp_path / "another").refresh() == []
+
+
 def test_P4_a_column_whose_name_the_kernel_would_not_take_is_a_fault_of_the_file(tmp_path: Path) -> None:
     """Else each answer from that file is refused, and the directory says that it is well."""
     folder = tmp_path / "acme"
