@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,9 +71,10 @@ def right_faults(config: Config) -> tuple[Fault, ...]:
     found = {path: _replaceable(path) for path in config.folder.resolve().parents}
     found |= {path: exposed(path) for path in _ours(config)}
     found |= {path: exposed(path, secret=True) for path in _secrets(config)}
-    what = "{}, expected that nobody can but root and the service's user"
+    mend = {path: f": `chmod 600 {shlex.quote(str(path))}`" for path in _secrets(config) if " may " in found[path]}
+    what = "{}, expected that nobody can but root and the service's user{}"
     names = {path: str(path) if path == config.folder else shown(path, config.folder) for path in found}
-    return tuple(sorted(Fault(file=names[path], what=what.format(who)) for path, who in found.items() if who))
+    return tuple(sorted(Fault(file=names[path], what=what.format(who, mend.get(path, ""))) for path, who in found.items() if who))
 
 
 def _ours(config: Config) -> Iterator[Path]:

@@ -125,6 +125,9 @@ class AccountState:
             self.checked_at = max(filter(None, (self.checked_at, told.checked_at)), default=None)
             self.mail_at = max(filter(None, (self.mail_at, told.mail_at)), default=None)
             self.compared_at = max(filter(None, (self.compared_at, told.compared_at)), default=None)
+            # It may be hours until its time comes; any other account is visited at once.
+            if self.config.at is not None and not told.failures and self.checked_at is not None:
+                self.condition = "polling"
 
     def visited(self, report: VisitReport, *, deps: Dependencies) -> float:
         """Take in the report of a visit; return in how many seconds the next visit is due."""

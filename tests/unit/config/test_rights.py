@@ -68,7 +68,9 @@ def test_what_others_may_change_is_told(folder: Path, name: str, bit: int) -> No
     path.parent.chmod(0o755)
     path.chmod(path.stat().st_mode | bit)
     who = "everybody" if bit == 0o002 else "group 4711"
-    assert _told(folder) == [f"{name or folder}: {who} may change it, expected that nobody can but root and the service's user"]
+    mend = f": `chmod 600 {path}`" if name in _SECRETS[1:] else ""
+    expected = "expected that nobody can but root and the service's user"
+    assert _told(folder) == [f"{name or folder}: {who} may change it, {expected}{mend}"]
 
 
 @pytest.mark.parametrize("name", _SECRETS[1:])
@@ -79,7 +81,8 @@ def test_a_secret_that_others_may_read_is_told(folder: Path, name: str, bit: int
     path.parent.chmod(0o755)
     path.chmod(path.stat().st_mode | bit)
     told = _told(folder)
-    assert any(f"{name}: {'everybody' if bit == 0o004 else 'group 4711'} may read it" in line for line in told), told
+    (line,) = [line for line in told if f"{name}: {'everybody' if bit == 0o004 else 'group 4711'} may read it" in line]
+    assert line.endswith(f": `chmod 600 {path}`")
 
 
 @pytest.mark.parametrize("name", [*_PLACES, *_SECRETS])

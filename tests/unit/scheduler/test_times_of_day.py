@@ -122,6 +122,7 @@ def test_a_daemon_that_begins_visits_only_where_a_time_has_passed(
             visited(turned, house, 2)
         some_turns(turned)
         assert house.visits("main") == 1 + at_once
+        assert turned.state().condition == "polling", "it was visited before, and is no new one"
         assert turned.due_in() > HOUR if at_once else turned.due_in() <= HOUR / 2 + 1
 
 
