@@ -50,7 +50,7 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     """
     if online and only_files:
         raise click.UsageError("--online does not go with --only-files")
-    app.as_it_stands = True
+    app.as_it_stands, app.only_files = True, only_files
     faults = [*app.config.faults, *(() if only_files else config.outside_faults(app.config))]
     for fault in sorted(faults):
         output.say(str(fault))

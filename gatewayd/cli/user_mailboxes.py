@@ -19,7 +19,7 @@ __all__ = ["passwords_of", "with_mailboxes"]
 def with_mailboxes(app: App, by_files: Config) -> Config:
     """Return the config with the mailboxes that users added. If the store can't be read, the person is told."""
     # Whoever has no users has no mailboxes of theirs: the store need not be opened.
-    if not any(one.users or one.faulty for one in by_files.operators.values()):
+    if app.only_files or not any(one.users or one.faulty for one in by_files.operators.values()):
         return by_files
     try:
         if app.has_store():

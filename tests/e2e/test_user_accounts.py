@@ -78,6 +78,7 @@ def test_a_user_adds_a_mailbox_sees_what_waits_there_chooses_and_has_it(house: H
     assert house.good("account", "test", name).out == f"{name}: ok\n"
     assert PASSWORD not in house.good("account", "show", name).out
     assert house.good("check").err.startswith("1 account")
+    assert house.good("check", "--only-files").err.startswith("0 accounts")
     rows = house.good("remote", name, "--user", "acme/irina", "--json").rows
     assert [row["subject"] for row in rows] == [f"booking {number}" for number in range(20, 0, -1)]
     wanted = [row["key"] for row in rows[:5]]
