@@ -10,10 +10,13 @@ import click
 from gatewayd import config
 from gatewayd.api.health import Task
 from gatewayd.cli import output
+from gatewayd.cli.config_writer import written_later
 from gatewayd.cli.params import asker_of, json_option
 from gatewayd.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gatewayd.api.renames import Named, Rename
     from gatewayd.cli.app import App
 
@@ -98,21 +101,30 @@ def _give_mail(app: App, user: str) -> None:
 def _rename(app: App, kind: Named, old: str, new: str, *, as_json: bool) -> None:
     """Rename it in the files and in the store, and print what was done."""
     changes = config.file_changes(app.folder, kind, old, new)
+    with written_later(app.folder, changes.write) as write:
+        number, files = _renamed(app, kind, old, new, needed=not changes.old_is_there, write=write)
+    what = output.count(number, _WHAT[kind])
+    if as_json:
+        output.json_line({"kind": kind, "old": old, "new": new, f"{_WHAT[kind]}s": number, "files": [*files]})
+    else:
+        output.say(f"{kind.capitalize()} {old} is {kind} {new} now, with {what}.")
+    app.warn_of_faults()
+
+
+def _renamed(
+    app: App, kind: Named, old: str, new: str, *, needed: bool, write: Callable[[], Sequence[str]]
+) -> tuple[int, Sequence[str]]:
+    """Rename it; return how many mails or filings it has, and what was done to files."""
     imports = kind == "account" and (old not in app.config.accounts or app.config.accounts[old].imports is not None)
-    intent = _intent(app, kind, old, new, needed=not changes.old_is_there)
-    done = [*changes.write()] if intent.done_at is None else []
+    intent = _intent(app, kind, old, new, needed=needed)
+    done = write() if intent.done_at is None else []
     for line in done:
         output.note(line)
     number = _finished(app, intent)
-    what = output.count(number, _WHAT[kind])
-    if as_json:
-        output.json_line({"kind": kind, "old": old, "new": new, f"{_WHAT[kind]}s": number, "files": [*done]})
-    else:
-        output.say(f"{kind.capitalize()} {old} is {kind} {new} now, with {what}.")
     if imports and app.daemons():
         # The account may wait for a visit. One that only sends is never visited.
         app.store.ask(new, Task())
-    app.warn_of_faults()
+    return number, done
 
 
 def _intent(app: App, kind: Named, old: str, new: str, *, needed: bool) -> Rename:

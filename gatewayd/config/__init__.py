@@ -11,7 +11,7 @@ from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use, unchanged
 from gatewayd.config.draft import AccountDraft, drafted
-from gatewayd.config.loading import current, load, plugins_of, running
+from gatewayd.config.loading import current, load, plugins_of, running, state_is_anothers
 from gatewayd.config.main import log_of
 from gatewayd.config.models.account import ImportConfig, SendConfig
 from gatewayd.config.models.fields import ERRORS
@@ -65,6 +65,7 @@ __all__ = [
     "right_faults",
     "running",
     "settings",
+    "state_is_anothers",
     "token_use",
     "unchanged",
     "was_accepted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.config.values import Config
     from gatewayd.registry.loading import Registry, Trials
 
-__all__ = ["current", "load", "plugins_of", "running"]
+__all__ = ["current", "load", "plugins_of", "running", "state_is_anothers"]
 
 #: Where ``gatewayd install`` has the service keep its state.
 _INSTALLED = Path("/var/lib/gatewayd")
@@ -78,6 +79,15 @@ def current(folder: Path, *, enter: _Enter = lambda _: None, tries: Trials | Non
         faults = {*refused.faults, *config.faults}
         digests = {**config.digests, FILE: ""}
         return replace(config, faults=tuple(sorted(faults)), standing_in=(*config.standing_in, FILE), digests=digests)
+
+
+def state_is_anothers(folder: Path) -> bool:
+    """Whether this process is root, and will become somebody else as soon as it knows the state folder of a config."""
+    try:
+        state = main(folder).state
+        return os.geteuid() == 0 and state is not None and state.stat().st_uid != 0
+    except (ConfigError, OSError):
+        return False
 
 
 def plugins_of(folder: Path, *, enter: _Enter, tries: Trials) -> Registry:

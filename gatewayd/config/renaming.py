@@ -61,7 +61,8 @@ class FileChanges:
         try:
             for file, raw in self.texts:
                 path = self.folder / file
-                write_file(path, raw, mode=path.stat().st_mode & 0o777)
+                was = path.stat()
+                write_file(path, raw, mode=was.st_mode & 0o777, owner=(was.st_uid, was.st_gid) if os.geteuid() == 0 else None)
                 yield f"changed  {path}"
             if self.moved:
                 old, new = (self.folder / file for file in self.moved)

@@ -13,16 +13,27 @@ if TYPE_CHECKING:
 __all__ = ["replace_file", "sync", "write_file"]
 
 
-def write_file(path: Path, raw: bytes, *, mode: int = 0o600, replace: bool = True, sync_folder: bool = True) -> None:
+def write_file(
+    path: Path,
+    raw: bytes,
+    *,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+    replace: bool = True,
+    sync_folder: bool = True,
+) -> None:
     """Write a file whole or not at all. Several processes may do so at once.
 
-    ``mode`` are its rights, whatever the umask is. With ``replace=False`` a file that exists stays as it is.
-    With ``sync_folder=False`` its name is not on the disk until the caller has done ``sync`` with the folder, once for many files.
+    ``mode`` are its rights, whatever the umask is, and ``owner`` its user and group, which only root can set; None: this process's.
+    With ``replace=False`` one that exists stays as it is. With ``sync_folder=False`` its name is not on the disk until the caller
+    has done ``sync`` with the folder, once for many files.
     Raises OSError; then the file is as it was.
     """
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.write(raw)
         sync(new)

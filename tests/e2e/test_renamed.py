@@ -211,3 +211,23 @@ def killed(house: House, kind: str, number: int, *arguments: str) -> bool:
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=LONG, check=False)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
+
+
+def test_root_renames_in_files_that_are_root_s_and_in_a_store_that_is_the_service_s(house: House) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not root")
+    house.good("import", "sales")
+    for path in (house.state, *house.state.rglob("*")):
+        os.chown(path, 65534, 65534)
+    operator = house.folder / "operators/acme.yaml"
+    operator.chmod(0o640)
+    os.chown(operator, 0, 65534)
+    done = house.good("account", "rename", "sales", "orders")
+    assert "Account sales is account orders now, with 3 mails." in done.out
+    assert "account: orders" in operator.read_text()
+    found = operator.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 65534, 0o640)
+    assert {path.stat().st_uid for path in house.state.rglob("*")} == {65534}
+    # What can't be done is told, and nothing has changed.
+    told = house.run("account", "rename", "orders", "irina")
+    assert (told.code, "there is a file accounts/irina.yaml already" in told.err) == (1, True)
