@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd import Lease, TransientError
+from gatewayd.cli.app import App
 from tests.e2e.house import House, until
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_account_add import answer
@@ -156,6 +158,48 @@ def test_who_leaves_the_config_loses_mailbox_and_password_at_once_and_comes_back
             "and known", 60, lambda: house.read("SELECT count(*) FROM known_user WHERE name = 'irina' AND NOT \"left\"") == [(1,)]
         )
         assert "acme/irina/2" in add(house, dovecot, user)
+
+
+def test_P6_a_mailbox_goes_along_when_its_user_and_operator_get_other_names(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    user = mailbox(house, dovecot, number=3)
+    add(house, dovecot, user)
+    name = "acme/irina/1"
+    house.good("remote", name, "--user", "acme/irina")
+    house.good("import", name, "--user", "acme/irina", "--offered")
+    house.good("user", "rename", "acme/irina", "ira")
+    house.good("operator", "rename", "acme", "nova")
+    assert house.good("account", "list", "--json").rows[0]["serves"] == ["nova/ira"]
+    assert house.good("account", "test", name).out == f"{name}: ok\n", "the password is for the same mailbox still"
+    assert len(house.good("remote", name, "--user", "nova/ira", "--from-beginning", "--json").rows) == 3
+    assert len(house.good("mail", "list", "--user", "nova/ira", "--json").rows) == 3
+    for words in (("account", "rename", name, "irina"), ("account", "rename", "irina", "acme/irina/7")):
+        assert "never changes" in house.run(*words).err
+    assert "nova/ira/1" in add(house, dovecot, user, who="nova/ira")
+    # Whoever is called so from now on has none of it.
+    house.operator("acme", more=USERS)
+    assert house.good("mail", "list", "--user", "acme/irina", "--json").rows == []
+    assert "has no mail of account" in house.run("remote", name, "--user", "acme/irina").err
+
+
+def test_P9_a_command_opens_a_password_only_while_it_works_on_the_account(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    add(house, dovecot, mailbox(house, dovecot, number=1))
+    app = App(house.folder)
+    try:
+        (row,) = app.store.user_accounts()
+        options = app.config.accounts[row.name].options
+        with pytest.raises(TransientError, match="only opened by the process that works on it"):
+            options.password.reveal()  # type: ignore[attr-defined]
+        lease = app.store.take_lease(row.name, "another process", dead=lambda _: False)
+        assert isinstance(lease, Lease)
+        with pytest.raises(TransientError, match="only opened by the process that works on it"):
+            options.password.reveal()  # type: ignore[attr-defined]
+        app.store.release(lease)
+        assert isinstance(app.store.take_lease(row.name, app.instance.name, dead=lambda _: False), Lease)
+        assert options.password.reveal() == PASSWORD  # type: ignore[attr-defined]
+    finally:
+        app.close()
 
 
 def test_an_administrator_stops_all_of_them_and_their_mail_stays(house: House, dovecot: Dovecot) -> None:
