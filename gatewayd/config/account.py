@@ -156,6 +156,12 @@ def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[
 def _several(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[str, ...]:
     """Return the operators of the account that have a file. One that has none costs the others nothing (promise P4)."""
     listed_ = checker.document.data.get("operators")
+    if listed_ == "all":
+        every = tuple(name for name, one in operators.items() if one.receive)
+        if not every:
+            what = "there is no operator, or each has 'receive: false': expected one that receives"
+            checker.fault(("operators",), f"operators: {what}")
+        return every
     words = [word for word in listed_ if isinstance(word, str)] if isinstance(listed_, list) else []
     serves = tuple(word for word in words if word in operators)
     for index, word in enumerate(listed_ if isinstance(listed_, list) else []):

@@ -34,10 +34,11 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
     _unknown_targets(checker)
     if found is None or checker.faults:
         # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.
-        return OperatorConfig(name=name, users=found.users if found else {}, faulty=True)
+        return OperatorConfig(name=name, users=found.users if found else {}, receive=_receives(checker), faulty=True)
     return OperatorConfig(
         name=name,
         title=found.title,
+        receive=found.receive,
         brands=found.brands,
         directory_kind=directory[0] if directory else None,
         directory_options=directory[1] if directory else None,
@@ -50,6 +51,11 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
         queues=found.queues,
         users=found.users,
     )
+
+
+def _receives(checker: Checker) -> bool:
+    """Whether accounts of all operators serve one whose file is faulty: not if its words are not known, so that it sees nothing."""
+    return checker.document.data.get("receive", bool(checker.document.data)) is True
 
 
 def _directory(checker: Checker, registry: Registry) -> tuple[str, Plugin.Options] | None:

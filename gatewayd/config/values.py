@@ -53,6 +53,8 @@ class OperatorConfig:
 
     name: str
     title: str = ""
+    #: Accounts of all operators serve it.
+    receive: bool = True
     brands: tuple[str, ...] = ()
     #: None where the operator has no directory.
     directory_kind: str | None = None

@@ -10,6 +10,7 @@ from gatewayd.api.options import Duration
 from gatewayd.config.models.fields import (
     ERRORS,
     After,
+    AllOrSome,
     AnyStart,
     Block,
     Email,
@@ -119,8 +120,11 @@ class AccountFile(Block):
 
     kind: str = Field(description="The transport that imports, or the forwarder that sends.")
     description: str = Field(default="", description="What the account is, for people.", max_length=1000)
-    operators: Annotated[tuple[Name, ...], BeforeValidator(distinct)] = Field(
-        default=(), description="General account: the operators that it serves. Either this or `user`.", min_length=1
+    operators: Annotated[tuple[Name, ...], AllOrSome()] = Field(
+        default=(),
+        description="General account: the operators that it serves. Either this or `user`. "
+        "`all`: every operator whose file does not say `receive: false`.",
+        min_length=1,
     )
     user: User | None = Field(default=None, description="Personal account: whose it is, as `operator/user`.")
     share: Annotated[tuple[User, ...], BeforeValidator(distinct)] = Field(

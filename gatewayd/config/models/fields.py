@@ -25,6 +25,7 @@ __all__ = [
     "ERRORS",
     "NAME",
     "After",
+    "AllOrSome",
     "AnyStart",
     "Block",
     "Correspondent",
@@ -169,6 +170,20 @@ class OneOrMore:
     def __get_pydantic_json_schema__(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         made = handler(schema)
         return {"anyOf": [made["items"], made]}
+
+
+class AllOrSome:
+    """Marks a list of distinct names in whose place `all` may stand, which is the list of that one word then."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: ["all"] if value == "all" else distinct(value), handler(source)
+        )
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "all"}, handler(schema)]}
 
 
 _MAX_EMAIL = 254

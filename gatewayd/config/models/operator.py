@@ -89,6 +89,9 @@ class OperatorFile(Block):
     """`operators/<name>.yaml`: One tour operator."""
 
     title: str = Field(default="", description="The operator's name for people.", max_length=1000)
+    receive: bool = Field(
+        default=True, description="`false`: accounts with `operators: all` don't serve it. An account that names it does."
+    )
     brands: Texts = Field(default=(), description="The operator's brands, as they stand in booking codes.")
     directory: dict[str, object] | None = Field(
         default=None, description="Where the operator's records are looked up: its `kind`, with its options. Matchers need one."

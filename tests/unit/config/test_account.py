@@ -124,3 +124,22 @@ def test_times_of_day_are_in_the_accounts_zone_or_that_of_the_whole(load: Callab
     other = load({**files, "gatewayd.yaml": MAIN})
     assert other.accounts["a"].at == TimesOfDay(times, "UTC")
     assert [name for name in "abc" if other.accounts[name] == loaded.accounts[name]] == ["b", "c"]
+
+
+def test_all_operators_are_those_that_receive(load: Callable[..., config.Config]) -> None:
+    every = {"accounts/sales.yaml": SALES.replace("[acme]", "all")}
+    assert load(every).accounts["sales"].operators == ("acme", "nord")
+    silent = load({**every, "operators/nord.yaml": "receive: false\n"})
+    assert (silent.accounts["sales"].operators, silent.faults) == (("acme",), ())
+    named = load({"accounts/sales.yaml": SALES.replace("[acme]", "[nord]"), "operators/nord.yaml": "receive: false\n"})
+    assert named.accounts["sales"].operators == ("nord",), "an account may name it"
+    called = load({"accounts/sales.yaml": SALES.replace("[acme]", "[all]"), "operators/all.yaml": "title: All\n"})
+    assert called.accounts["sales"].operators == ("all",), "in a list it is a name"
+
+
+def test_P6_all_operators_have_none_among_them_whose_file_says_no_or_nothing(load: Callable[..., config.Config]) -> None:
+    """Its file is faulty, and was never sound."""
+    every = {"accounts/sales.yaml": SALES.replace("[acme]", "all")}
+    for text, serves in (("receive: false\nbrand: x\n", False), ("receive: {\n", False), ("brand: x\n", True)):
+        loaded = load({**every, "operators/nord.yaml": text})
+        assert ("nord" in loaded.accounts["sales"].operators) == serves, text
