@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gatewayd_demo.mails import Arriving
 
-__all__ = ["SENDER", "Filing", "Gateway", "SentLine", "missing"]
+__all__ = ["SENDER", "Filing", "Gateway", "OfferedLine", "SentLine", "missing"]
 
 #: The demo's operators.
 OPERATORS = ("acme", "globetrot")
@@ -72,6 +72,10 @@ class SentLine(TypedDict):
     state: str
 
 
+#: A line of ``remote --json``; only what the demo shows.
+OfferedLine = TypedDict("OfferedLine", {"key": str, "from": str, "from_name": str, "subject": str, "decision": str})
+
+
 @dataclass(frozen=True)
 class Gateway:
     """The gatewayd of a config folder."""
@@ -101,6 +105,11 @@ class Gateway:
         text = self._run("outbox", "list", "--operator", SENDER, "--limit", _MANY, "--json")
         found: list[SentLine] = [json.loads(line) for line in text.splitlines()]
         return found[::-1]
+
+    def offered(self, account: str) -> list[OfferedLine]:
+        """Return what acme may choose from at an account, newest first; its server is asked."""
+        text = self._run("remote", account, "--operator", SENDER, "--waiting", "--json")
+        return [json.loads(line) for line in text.splitlines()]
 
     def _run(self, *arguments: str, text: str = "") -> str:
         command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *arguments]

@@ -14,13 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["ADDRESSES", "ANSWER", "ANSWERED", "FORWARDED", "IRINA", "MAILS", "OUT", "REPLY", "RESERVATIONS", "SALES", "Arriving"]
+__all__ = [
+    "ADDRESSES",
+    "ANSWER",
+    "ANSWERED",
+    "FORWARDED",
+    "IRINA",
+    "MAILS",
+    "NEWSLETTERS",
+    "OFFERED",
+    "OUT",
+    "REPLY",
+    "RESERVATIONS",
+    "SALES",
+    "Arriving",
+]
 
 #: The demo's accounts: two to import from, one to send from, and one for both.
 RESERVATIONS = "reservations"
 IRINA = "irina"
 OUT = "acme-out"
 SALES = "sales"
+#: A folder of the shared mailbox from which people choose: nothing of it is imported by itself.
+NEWSLETTERS = "newsletters"
 #: The addresses of the mailboxes, by account.
 ADDRESSES = {RESERVATIONS: "reservations@acme.example", IRINA: "irina@acme.example", SALES: "sales@acme.example"}
 
@@ -196,6 +212,16 @@ MAILS: tuple[Arriving, ...] = (
         text="Hi Irina,\n\nthe photos are online, have a look!\n\nTom\n",
         links={"acme": _NOBODY},
     ),
+)
+
+#: What lies in the folder that people choose from.
+OFFERED = tuple(
+    Arriving(name=name, sender=sender, subject=subject, text=text)
+    for name, sender, subject, text in (
+        ("bellavista-spring", "Hotel Bellavista <news@bellavista.example>", "Spring rates in Rome", "Doubles from 89 euros.\n"),
+        ("alpenbus-fleet", "Alpenbus <news@alpenbus.example>", "Neue Reisebusse ab Mai", "Mit Panoramadach.\n"),
+        ("casino", "Lucky Casino <win@casino.example>", "You have won!", "Click here.\n"),
+    )
 )
 
 #: The messages that the rules send on, by the account through which they go: to the duty manager, and to who looks after bookings.

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 
 from gatewayd_demo import world
 from gatewayd_demo.gateway import SENDER, Gateway, missing
-from gatewayd_demo.mails import ADDRESSES, ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS, SALES
+from gatewayd_demo.mails import (
+    ADDRESSES,
+    ANSWER,
+    ANSWERED,
+    FORWARDED,
+    IRINA,
+    NEWSLETTERS,
+    OFFERED,
+    OUT,
+    REPLY,
+    RESERVATIONS,
+    SALES,
+)
 from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Office365Server, Pop3Server
 
 if TYPE_CHECKING:
@@ -18,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from gatewayd_demo.gateway import Filing, SentLine
+    from gatewayd_demo.gateway import Filing, OfferedLine, SentLine
     from gatewayd_demo.mails import Arriving
 
 __all__ = ["ACCOUNTS", "DemoRun"]
@@ -58,6 +70,8 @@ class DemoRun:
         smtp = DemoSmtpServer(folder / "smtp-server.log", folder / "outside")
         for server in (imap, pop3, office365, smtp):
             stack.enter_context(server)
+        for number, mail in enumerate(OFFERED, start=1):
+            imap.deliver(mail.message(number, datetime.now(UTC)), folder=NEWSLETTERS)
         self._mailboxes = {RESERVATIONS: imap, IRINA: pop3, SALES: office365}
         self._senders = {OUT: smtp, SALES: office365}
         world.write_accounts(folder, {RESERVATIONS: imap.port, IRINA: pop3.port, OUT: smtp.port})
@@ -83,6 +97,10 @@ class DemoRun:
     def look(self) -> None:
         """See what there is."""
         self.filings, self.sent = self.gateway.filings(), self.gateway.sent()
+
+    def offered(self) -> Sequence[OfferedLine]:
+        """Look at what people may choose from."""
+        return self.gateway.offered(NEWSLETTERS)
 
     def await_all(self) -> None:
         """Wait until the daemon has brought and sent what it has to, but not for ever."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd_demo.gateway import Filing, SentLine
+    from gatewayd_demo.gateway import Filing, OfferedLine, SentLine
 
-__all__ = ["complaints", "console", "farewell", "outbox", "rows", "table", "title", "verdict", "welcome"]
+__all__ = ["complaints", "console", "farewell", "offered", "outbox", "rows", "table", "title", "verdict", "welcome"]
 
 _LEAST_ROWS = 5
 _WIDTH = 160
@@ -34,6 +34,8 @@ _COMMANDS = {
 _LIVE_COMMANDS = {
     "status": "how the daemon and every account are",
     "audit reservations": "every message of the server is accounted for",
+    "remote newsletters --operator acme": "what people may choose from: nothing of it is imported by itself",
+    "import newsletters --operator acme --key KEY": "have a message filed that `remote` lists",
     "mail reply 1 --operator acme --text -": "answer a message (end it with Ctrl-D); the daemon sends it",
 }
 
@@ -62,6 +64,14 @@ def outbox(sent: Sequence[SentLine], heading: str) -> Table:
         to = ", ".join(recipient["address"] for recipient in one["recipients"])
         cells = [str(one["id"]), one["account"], to, one["subject"], one["cause"], one["state"]]
         drawn.add_row(*(escape(word) for word in cells))
+    return drawn
+
+
+def offered(lines: Sequence[OfferedLine], heading: str) -> Table:
+    """Return what people may choose from as a table."""
+    drawn = Table("key", "from", "subject", "decision", title=heading, title_justify="left")
+    for one in lines:
+        drawn.add_row(*(escape(word) for word in (one["key"], one["from_name"] or one["from"], one["subject"], one["decision"])))
     return drawn
 
 

@@ -93,14 +93,17 @@ class ImapServer(Mailbox):
 
     module = "gatewayd_demo.imap_server"
 
-    def deliver(self, message: bytes) -> None:
-        """Put one message into INBOX, unseen."""
+    def deliver(self, message: bytes, *, folder: str = "INBOX") -> None:
+        """Put one message into a folder, which is made if there is none, unseen."""
         with imaplib.IMAP4("127.0.0.1", self.port, timeout=30) as imap:
             # imaplib sends a literal in a packet of its own, which would wait 40 ms for the answer to the one before.
             imap.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             imap.login(self.user, self.password_file.read_text(encoding="utf-8").strip())
             # No flags and no date: unseen, and it arrived now.
-            imap.append("INBOX", None, None, message)
+            if folder != "INBOX":
+                # It may be there.
+                imap.create(folder)
+            imap.append(folder, None, None, message)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from gatewayd import ConfigError
 from gatewayd_demo import screen
-from gatewayd_demo.mails import ANSWERED, MAILS
+from gatewayd_demo.mails import ANSWERED, MAILS, NEWSLETTERS
 from gatewayd_demo.round import ACCOUNTS, DemoRun
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _once(round_: DemoRun, console: Console) -> int:
     wrong = round_.wrong()
     console.print(screen.table(round_.filings, "What was filed, and what it is related to"))
     console.print(screen.outbox(round_.sent, "What went out"))
+    offered = screen.offered(round_.offered(), f"What waits in {NEWSLETTERS} for somebody to choose it (`gatewayd remote`)")
+    console.print(offered)
     screen.verdict(console, round_.filings, round_.sent, wrong)
     return 1 if wrong else 0
 

@@ -1,4 +1,6 @@
-"""The demo's config folder: two tour operators with directories of their own, two shared mailboxes and a personal one."""
+"""The demo's config folder: two tour operators with directories of their own, two shared mailboxes and a personal one, and a
+folder that people choose from.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 import secrets
 from pathlib import Path
 
-from gatewayd_demo.mails import ADDRESSES, IRINA, OUT, RESERVATIONS, SALES
+from gatewayd_demo.mails import ADDRESSES, IRINA, NEWSLETTERS, OUT, RESERVATIONS, SALES
 
 __all__ = ["make", "password_file", "write_accounts", "write_office365"]
 
@@ -56,8 +58,11 @@ send:
 """
 _ACCOUNTS = {
     RESERVATIONS: "kind: imap\ndescription: Shared reservations mailbox\noperators: [acme, globetrot]\n" + _SERVER,
+    NEWSLETTERS: "kind: imap\ndescription: Newsletters, of which people choose what is filed\noperators: [acme]\n"
+    "# It reads another folder of the same mailbox.\nsecond: true\n" + _SERVER + f"  folders: [{NEWSLETTERS}]\n  take: chosen\n",
     IRINA: "kind: pop3\ndescription: Irina's own mailbox\nuser: acme/irina\n" + _SERVER,
 }
+_MAILBOXES = (RESERVATIONS, IRINA)
 
 
 def make(folder: Path) -> None:
@@ -65,7 +70,7 @@ def make(folder: Path) -> None:
     _write(folder / "gatewayd.yaml", f"state: {json.dumps(str(folder / 'state'))}\n")
     for file in _FILES.glob("*/*"):
         _write(folder / file.relative_to(_FILES), file.read_text(encoding="utf-8"))
-    for account in (*_ACCOUNTS, SALES):
+    for account in (*_MAILBOXES, SALES):
         path = password_file(folder, account)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.touch(mode=0o600)
@@ -76,8 +81,9 @@ def write_accounts(folder: Path, ports: dict[str, int]) -> None:
     """Write the files of the accounts of IMAP, POP3 and SMTP; ``ports`` says where their servers listen."""
     _write(folder / "accounts" / f"{OUT}.yaml", _OUT.format(port=ports[OUT]))
     for account, text in _ACCOUNTS.items():
-        password = json.dumps(str(password_file(folder, account)))
-        _write(folder / "accounts" / f"{account}.yaml", text.format(port=ports[account], user=account, password=password))
+        mailbox = RESERVATIONS if account == NEWSLETTERS else account
+        password = json.dumps(str(password_file(folder, mailbox)))
+        _write(folder / "accounts" / f"{account}.yaml", text.format(port=ports[mailbox], user=mailbox, password=password))
 
 
 def write_office365(folder: Path, port: int, *, client: str, ca_file: Path) -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from gatewayd_demo.mails import ANSWER, FORWARDED, IRINA, MAILS, OUT, SALES, Arriving
+from gatewayd_demo.mails import ANSWER, FORWARDED, IRINA, MAILS, OFFERED, OUT, SALES, Arriving
 from tests.e2e.house import Done
 
 #: Stands in the environment of all processes of one demo, so that those it leaves behind can be found.
@@ -99,6 +99,7 @@ def test_one_round_without_a_terminal_proves_itself_and_leaves_nothing(stage: St
     assert [row for row in rows if "anna.berger@nordreisen.example" in row and "delivered" in row]
     assert "All 3 deliveries arrived: 2 through acme-out, 1 through sales." in done.out
     assert "reservation B-4711 Rome in spring" in done.out
+    assert [len([row for row in rows if mail.subject in row and "offered" in row]) for mail in OFFERED] == [1] * len(OFFERED)
     assert "\x1b" not in done.out, "colours are for terminals"
     assert stage.left() == []
 
