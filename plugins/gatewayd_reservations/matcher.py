@@ -26,6 +26,8 @@ __all__ = ["Reservations"]
 #: How many numbers of one mail are looked up, and the most digits of a number.
 _MAX_NUMBERS = 50
 _MAX_LENGTH = 20
+#: How many booking codes are named that no reservation has.
+_SHOWN = 12
 #: How many characters of each place are read: the time that a slow pattern takes is bounded.
 _BOUNDS: Mapping[PlaceToLook, int] = {"subject": 4 << 10, "text": 64 << 10, "attachments": 4 << 10}
 _PLACES: Mapping[PlaceToLook, str] = {"subject": "subject", "text": "text", "attachments": "name of an attachment"}
@@ -57,9 +59,23 @@ class Reservations(Matcher):
         hits = {number: [code for code in several if code in records] for number, several in codes.items()}
         for mail_id, found in numbers.items():
             # Each number has a finding, whatever the findings of the other numbers.
-            yield from _merged([_decided(mail_id, number, place, hits[number], records) for number, place in found.items()])
+            each = ((number, f"{number} in the {_PLACES[place]}") for number, place in found.items())
+            yield from _merged([self._decided(mail_id, number, where, hits[number], records) for number, where in each])
             if not found:
                 yield Miss(mail_id, f"no number in the {' or the '.join(_PLACES[place] for place in self.options.places)}")
+
+    def _decided(
+        self, mail_id: int, number: str, where: str, hits: Sequence[str], records: Mapping[str, Sequence[Record]]
+    ) -> Finding:
+        """Return the finding for a number whose booking codes ``hits`` exist; ``where`` says it and where it stands."""
+        if hits:
+            because = f"booking code {', '.join(hits)} by {where}"
+        else:
+            # Who set up other prefixes or brands sees by that what was looked up.
+            more = ", ..." if len(self._heads) > _SHOWN else ""
+            codes = ", ".join(head + number for head in self._heads[:_SHOWN])
+            because = f"no reservation has a booking code for {where}: looked for {codes}{more}"
+        return decide(mail_id, [record for code in hits for record in records[code]], because=because)
 
     def _numbers(self, mail: Mail) -> dict[str, PlaceToLook]:
         """Return the mail's numbers, each once, with the place of its first occurrence."""
@@ -82,15 +98,6 @@ def _text(mail: Mail, place: PlaceToLook) -> str:
         text = mail.subject if place == "subject" else mail.text
     # A number that is cut at the bound would be another number.
     return text if len(text) <= _BOUNDS[place] else text[: _BOUNDS[place]].rstrip(digits)
-
-
-def _decided(
-    mail_id: int, number: str, place: PlaceToLook, hits: Sequence[str], records: Mapping[str, Sequence[Record]]
-) -> Finding:
-    """Return the finding for a number whose booking codes ``hits`` exist."""
-    where = f"{number} in the {_PLACES[place]}"
-    because = f"booking code {', '.join(hits)} by {where}" if hits else f"no reservation has a booking code for {where}"
-    return decide(mail_id, [record for code in hits for record in records[code]], because=because)
 
 
 def _merged(findings: Sequence[Finding]) -> Sequence[Finding]:

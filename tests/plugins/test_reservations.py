@@ -126,10 +126,17 @@ def test_the_same_rivals_for_two_numbers_are_said_once() -> None:
 
 def test_misses_say_why() -> None:
     assert asked(make_mail(subject="hello"))[0] == [Miss(1, "no number in the subject")]
-    found, _ = asked(make_mail(subject="12 13"))
+    found, _ = asked(make_mail(subject="12 13"), prefixes=["B"])
     assert found == [
-        Miss(1, "no reservation has a booking code for 12 in the subject; no reservation has a booking code for 13 in the subject")
+        Miss(
+            1,
+            "no reservation has a booking code for 12 in the subject: looked for B-12, B-DB1-12, B-DB2-12; "
+            "no reservation has a booking code for 13 in the subject: looked for B-13, B-DB1-13, B-DB2-13",
+        )
     ]
+    (miss,), _ = asked(make_mail(subject="12"), prefixes=["B", "O", "L", "Q", "R"])
+    assert isinstance(miss, Miss)
+    assert miss.because.endswith(", R-DB1-12, B-DB2-12, O-DB2-12, ..."), "there may be very many"
     assert asked(make_mail(), places=["subject", "text"])[0] == [Miss(1, "no number in the subject or the text")]
 
 
