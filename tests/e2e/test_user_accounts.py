@@ -144,6 +144,9 @@ def test_who_leaves_the_config_loses_mailbox_and_password_at_once_and_comes_back
     with house.daemon() as daemon:
         add(house, dovecot, user)
         until("it is looked at", 60, lambda: house.status().get(name, {}).get("checked_at"))
+        house.good("import", name, "--user", "acme/irina", "--offered")
+        mine = ("mail", "list", "--user", "acme/irina", "--json")
+        assert len(house.good(*mine).rows) == 20
         # A faulty file lets nobody leave.
         house.write("operators/acme.yaml", (house.folder / "operators/acme.yaml").read_text().replace("users:", "usres:"))
         until("the fault is seen", 60, lambda: "faults=1" in daemon.log)
@@ -157,7 +160,10 @@ def test_who_leaves_the_config_loses_mailbox_and_password_at_once_and_comes_back
         until(
             "and known", 60, lambda: house.read("SELECT count(*) FROM known_user WHERE name = 'irina' AND NOT \"left\"") == [(1,)]
         )
+        assert house.good(*mine).rows == [], "the old mail waits for an administrator's word"
         assert "acme/irina/2" in add(house, dovecot, user)
+        house.good("user", "give-mail", "acme/irina")
+        assert len(house.good(*mine).rows) == 20
 
 
 def test_P6_a_mailbox_goes_along_when_its_user_and_operator_get_other_names(house: House, dovecot: Dovecot) -> None:
