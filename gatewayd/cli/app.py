@@ -107,6 +107,7 @@ class App:
             self._tell_of_new()
         store.open()
         self._stack.callback(store.close)
+        config.free_names(self._by_files, store)
         return store
 
     def _tell_of_new(self) -> None:

@@ -18,7 +18,7 @@ from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models.operator import UserConfig
 from gatewayd.config.references import ca_files, outside_faults
-from gatewayd.config.renaming import FileChanges, file_changes
+from gatewayd.config.renaming import FileChanges, file_changes, free_names, is_due
 from gatewayd.config.rights import right_faults
 from gatewayd.config.settings import settings
 from gatewayd.config.user_accounts import MAIL_PORTS, account_of, is_of_user, made, with_user_accounts
@@ -53,6 +53,8 @@ __all__ = [
     "drafted",
     "file_changes",
     "fingerprint_of",
+    "free_names",
+    "is_due",
     "is_of_user",
     "kept",
     "load",

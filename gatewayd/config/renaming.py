@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gatewayd.api.renames import Named
+    from gatewayd.api.renames import Named, Rename
+    from gatewayd.api.store import Store
+    from gatewayd.config.values import Config
     from gatewayd.config.yaml_documents import Document, YamlPath
 
-__all__ = ["FileChanges", "file_changes"]
+__all__ = ["FileChanges", "file_changes", "free_names", "is_due"]
 
 #: Where accounts and operators are named, by the folder of the file ("" for ``gatewayd.yaml``); ``*`` is any key or index.
 _PLACES: dict[tuple[str, Named], tuple[YamlPath, ...]] = {
@@ -187,3 +189,29 @@ def _edited(folder: Path, document: Document, places: list[tuple[YamlPath, str, 
 
 def _mark(document: Document, place: YamlPath) -> tuple[int, int]:
     return document.keys[place] if place[0] == "users" else document.values[place]
+
+
+# --- how far the files are --------------------------------------------------------------------------------------------
+
+
+def is_due(config: Config, rename: Rename) -> bool:
+    """Whether the files of a rename are done, so that the store may be."""
+    return _has(config, rename.kind, rename.new) is True and _has(config, rename.kind, rename.old) is False
+
+
+def free_names(config: Config, store: Store) -> None:
+    """Let names that were given up be used again where this config has both names, or neither: it was read since."""
+    for one in store.renames():
+        old = _has(config, one.kind, one.old)
+        if one.done_at is not None and old is not None and old == _has(config, one.kind, one.new):
+            store.free_name(one.kind, one.old)
+
+
+def _has(config: Config, kind: Named, name: str) -> bool | None:
+    """Whether a config has something of this name, sound or faulty; None where that can't be known."""
+    if kind != "user":
+        return f"{_FOLDERS[kind]}/{name}.yaml" in config.digests
+    operator = config.operators.get(name.partition("/")[0])
+    if operator is None or operator.faulty:
+        return False if operator is None else None
+    return name.partition("/")[2] in operator.users

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import wait
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from gatewayd.config import free_names, is_due
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from concurrent.futures import Future
 
-    from gatewayd.api.renames import Named, Rename
+    from gatewayd.api.renames import Rename
     from gatewayd.api.store import Store
     from gatewayd.config import Config
 
 __all__ = ["RenameFinishing"]
-
-_Names: TypeAlias = "Mapping[Named, Collection[str]]"
 
 #: Seconds for which a config waits for the store, and between two tries of a rename that can't be finished yet.
 _WAIT, _AGAIN = 2.0, 1.0
@@ -38,14 +37,14 @@ class RenameFinishing:
         self._hurry = hurry
         self._again = again
         self._thread = WorkerThreads(1, "renames")
-        self._names: _Names = {}
+        self._config: Config | None = None
         self._due = False
         self._at = 0.0
         self._working: Future[bool] | None = None
 
     def apply(self, config: Config, *, patience: float = _WAIT) -> None:
         """Finish what this config shows to be due. Waits for at most ``patience`` seconds: then ``look`` goes on with it."""
-        self._names = _names(config)
+        self._config = config
         self._due, self._at = True, 0.0
         until = time.monotonic() + patience
         self.look()
@@ -59,9 +58,9 @@ class RenameFinishing:
             if not self._working.result():
                 self._due, self._at = True, time.monotonic() + self._again
             self._working = None
-        if self._working is None and self._due and time.monotonic() >= self._at:
+        if self._working is None and self._config and self._due and time.monotonic() >= self._at:
             self._due = False
-            self._working = self._thread.submit(self._work, self._names)
+            self._working = self._thread.submit(self._work, self._config)
 
     def close(self) -> None:
         """Stop asking the store."""
@@ -69,11 +68,13 @@ class RenameFinishing:
 
     # --- in its own thread --------------------------------------------------------------------------------------------
 
-    def _work(self, names: _Names) -> bool:
+    def _work(self, config: Config) -> bool:
         """Finish and free what can be; return whether nothing is left to do until the config changes."""
         try:
+            free_names(config, self._store)
+            due = [one for one in self._store.renames() if one.done_at is None and is_due(config, one)]
             # One that has to wait keeps no other one waiting.
-            left = [one for one in self._store.renames() if not self._settled(one, names[one.kind])]
+            left = [one for one in due if not self._is_finished(one)]
         except GatewaydError:
             # The supervisor reports that.
             return False
@@ -82,16 +83,7 @@ class RenameFinishing:
             return True
         return not left
 
-    def _settled(self, one: Rename, names: Collection[str]) -> bool:
-        old, new = one.old in names, one.new in names
-        if one.done_at is not None:
-            if old == new:
-                # Whoever has both names, or neither, has read the config since: the old name is nobody's, or somebody new's.
-                self._store.free_name(one.kind, one.old)
-            return True
-        if old or not new:
-            # Its files are not done yet.
-            return True
+    def _is_finished(self, one: Rename) -> bool:
         try:
             kept = self._store.finish_rename(one, dead=self._dead)
         except GatewaydError:
@@ -101,14 +93,3 @@ class RenameFinishing:
         if one.kind == "account":
             self._hurry([one.new])
         return True
-
-
-def _names(config: Config) -> _Names:
-    """Return the names that there are, also those of faulty files."""
-    named: dict[Named, set[str]] = {"account": set(), "operator": set(), "user": set()}
-    for file in config.digests:
-        folder, _, name = file.removesuffix(".yaml").rpartition("/")
-        if folder in ("accounts", "operators"):
-            named["account" if folder == "accounts" else "operator"].add(name)
-    named["user"] |= {f"{name}/{user}" for name, one in config.operators.items() for user in one.users}
-    return named

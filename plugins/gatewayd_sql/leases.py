@@ -10,7 +10,7 @@ from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, LeaseVerbs, Transien
 from gatewayd_sql.catalog import prove_table
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, now, one_of, table_number
-from gatewayd_sql.names_in_use import closed
+from gatewayd_sql.names_in_use import closed, prove_names
 from gatewayd_sql.tables import lease as table
 from gatewayd_sql.times import moment
 
@@ -71,10 +71,8 @@ class Leases(LeaseVerbs):
         for _ in range(_TRIES):
             found = self._read(account)
             if found.closed:
-                raise TransientError(
-                    f"account {account} is being renamed, or has another name now",
-                    advice="If it lasts, see `gatewayd status`, and run the command that it names.",
-                )
+                with self._db.reading() as connection:
+                    prove_names(connection, [], account)
             free = found.owner is None or found.until <= found.now
             if not (free or dead(found.owner)):
                 return Held(account=account, holder=found.owner, until=moment(found.until))

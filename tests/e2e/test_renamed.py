@@ -231,3 +231,13 @@ def test_root_renames_in_files_that_are_root_s_and_in_a_store_that_is_the_servic
     # What can't be done is told, and nothing has changed.
     told = house.run("account", "rename", "orders", "irina")
     assert (told.code, "there is a file accounts/irina.yaml already" in told.err) == (1, True)
+
+
+def test_a_new_account_of_a_name_that_was_given_up_is_imported_without_any_daemon(house: House) -> None:
+    house.good("import", "sales")
+    text = (house.folder / "accounts/sales.yaml").read_text()
+    house.good("account", "rename", "sales", "orders")
+    (house.folder / "accounts/sales.yaml").write_text(text.replace(user_of(house, "sales"), user_of(house, "irina")))
+    (house.folder / "accounts/irina.yaml").unlink()
+    assert house.good("import", "sales", "--json").rows[0]["filed"] == 3
+    assert house.filed("sales").total() == house.filed("orders").total() == 6

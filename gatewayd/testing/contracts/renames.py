@@ -119,14 +119,14 @@ class RenameContract:
         intent = _intend(store, "account", "shared", "new")
         with pytest.raises(LeaseLost):
             store.enter(early, "INBOX", [], cursor="early", start_at=None)
-        with pytest.raises(TransientError, match="renamed"):
+        with pytest.raises(TransientError, match="account shared is "):
             store.take_lease("new", "two", dead=nobody_is_dead)
         assert [one.account for one in store.take_leases(["new", "shared", "third"], "two", dead=nobody_is_dead)] == [
             "shared",
             "third",
         ]
         store.finish_rename(intent, dead=lambda _: True)
-        with pytest.raises(TransientError, match="renamed"):
+        with pytest.raises(TransientError, match="account shared is "):
             store.take_lease("shared", "two", dead=nobody_is_dead)
         assert [one.account for one in store.take_leases(["new", "shared"], "two", dead=nobody_is_dead)] == ["new"]
         store.free_name("account", "shared")
