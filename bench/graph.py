@@ -46,7 +46,7 @@ connection.request("POST", f"/{told['tenant']}/oauth2/v2.0/token", urllib.parse.
 headers = {"Authorization": "Bearer " + json.load(connection.getresponse())["access_token"],
            "Prefer": 'IdType="ImmutableId", odata.maxpagesize=500'}
 user = f"{host.path}/users/{told['full']}"
-link, ids = f"{user}/mailFolders/inbox/messages/delta?$select=id,receivedDateTime", []
+link, ids = f"{user}/mailFolders/inbox/messages/delta?$select=id,receivedDateTime,internetMessageId", []
 while link:
     connection.request("GET", link, headers=headers)
     page = json.load(connection.getresponse())

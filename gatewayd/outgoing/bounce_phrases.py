@@ -13,6 +13,8 @@ __all__ = ["CODE", "delays", "fails", "is_about_delay", "is_about_failure", "is_
 
 def _folded(text: str) -> str:
     """Return a text in lower case, without accents, and with single spaces: servers write words with accents and without."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     plain = unicodedata.normalize("NFKD", text.casefold())
     return " ".join("".join(one for one in plain if not unicodedata.combining(one)).split())
 

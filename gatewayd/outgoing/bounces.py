@@ -86,10 +86,10 @@ def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingPr
     Only recipients that were given up count: a delay is no bounce. ``renamed`` has Message-IDs of ours by the ids that servers gave
     them, up to the @.
     """
-    report = _content_type(mail).startswith("multipart/report")
     # A mail system's From, the null sender, or a subject that no person writes.
-    by_system = from_daemon(mail) or null_sent(mail) or (is_about_failure(mail.subject) and not sent_by_its_author(mail))
-    if _is_other(mail) or not (report or by_system):
+    report = _content_type(mail).startswith("multipart/report") or from_daemon(mail) or null_sent(mail)
+    report = report or (is_about_failure(mail.subject) and not sent_by_its_author(mail))
+    if not report or _is_other(mail):
         return None
     blocks = _blocks(_part(mail, _REPORTS))
     named = _named(mail, blocks[0], signer, renamed)
@@ -128,7 +128,10 @@ def _is_other(mail: Mail) -> bool:
 
 
 def _content_type(mail: Mail) -> str:
-    return next((value[:1000].lower() for name, value in mail.headers if name == "content-type"), "")
+    for name, value in mail.headers:
+        if name == "content-type":
+            return value[:1000].lower()
+    return ""
 
 
 # --- which mail came back ---------------------------------------------------------------------------------------------

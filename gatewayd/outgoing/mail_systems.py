@@ -102,7 +102,8 @@ def sent_by_its_author(mail: Mail) -> bool:
 
 
 def _noted_sender(mail: Mail) -> str | None:
-    return next((value for known in _ENVELOPE for name, value in mail.headers if name == known), None)
+    noted = [(name, value) for name, value in mail.headers if name in _ENVELOPE]
+    return next((value for known in _ENVELOPE for name, value in noted if name == known), None)
 
 
 def robot_mark(mail: Mail) -> str:
@@ -136,10 +137,14 @@ def sent_by_daemon(mail: Mail) -> bool:
 
 
 def _is_from(mail: Mail, names: re.Pattern[str]) -> bool:
-    return any(
-        (name == "from" and (names.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
-        for name, value in mail.headers
-    )
+    # All mail that comes is asked: a generator would cost more than what it looks at.
+    for name, value in mail.headers:
+        if name == "from":
+            if names.search(value[:1000]) or is_null_sender(value):
+                return True
+        elif name in _REPORTS and value.strip():
+            return True
+    return False
 
 
 def delayed(mail: Mail, letter: str) -> bool:

@@ -38,6 +38,7 @@ _MAX_FOREIGN = 8
 #: Headers by which a mail is itself one of ours, and headers that name what it is about (RFC 5322 section 3.6.4).
 _OWN = ("message-id", "resent-message-id")
 _ABOUT = ("x-original-message-id", "original-message-id", "x-forwarded-message-id", "x-ms-exchange-parent-message-id")
+_READ = frozenset({*_OWN, *_ABOUT, "in-reply-to", "references"})
 #: Attached files that may hold a message.
 _MESSAGES = (".eml", ".msg", ".mbox", ".mht")
 #: Fields of a message that was returned or attached, which name that message.
@@ -85,7 +86,7 @@ class Returned:
 
 def provenance(mail: Mail, signer: Signer) -> Provenance:
     """Return the messages of ours that a mail names, and where."""
-    headers = headers_by_name(mail)
+    headers = headers_by_name(mail, _READ)
     answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
     carried = _carried(mail) if mail.attachments else []
     itself = [*(value for name in _OWN for value in headers.get(name, ())), *_second_name(headers)]
@@ -131,11 +132,12 @@ def _returned(found: Provenance, known: Sequence[Origin]) -> Returned:
     return Returned(provenance=found, origins=tuple(mine), renamed=renamed)
 
 
-def headers_by_name(mail: Mail) -> Mapping[str, Sequence[str]]:
-    """Return the values of a mail's headers by name, each in the mail's order."""
+def headers_by_name(mail: Mail, names: Collection[str] = ()) -> Mapping[str, Sequence[str]]:
+    """Return the values of a mail's headers by name, each in the mail's order; with ``names`` only of those."""
     headers: dict[str, list[str]] = {}
     for name, value in mail.headers:
-        headers.setdefault(name, []).append(value)
+        if not names or name in names:
+            headers.setdefault(name, []).append(value)
     return headers
 
 

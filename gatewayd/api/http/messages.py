@@ -66,11 +66,12 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """Return the lines of a request before its body. Raises ValueError, without the value, for what can't be sent."""
     if not _TARGET.fullmatch(target):
         raise ValueError("expected a path that begins with a slash, in visible ASCII characters")
-    lines = [f"{method} {target} HTTP/1.1"]
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name) or not _SENT.fullmatch(value):
-            raise ValueError(f"the header {name!r} has a name or a value that can't be sent")
-        lines.append(f"{name}: {value}")
+    # All at once: each by itself takes most of the time, and only a faulty one is to be named.
+    fit = all(headers) and _NAME.fullmatch("".join(headers)) and _SENT.fullmatch("".join(headers.values()))
+    if headers and not fit:
+        faulty = next(name for name, value in headers.items() if not _NAME.fullmatch(name) or not _SENT.fullmatch(value))
+        raise ValueError(f"the header {faulty!r} has a name or a value that can't be sent")
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
