@@ -37,6 +37,9 @@ def list_accounts(app: App, *, as_json: bool) -> None:
     output.table(("account", "kind", "mailbox", "serves", "does", "description"), rows)
     if not app.config.accounts:
         output.note("There are no accounts; `gatewayd account add` makes one.")
+    if not app.config.accounts_of_users.enabled and app.has_store() and (stopped := len(app.store.user_accounts())):
+        mailboxes = output.count(stopped, "mailbox", "mailboxes")
+        output.note(f"{mailboxes} that users added: stopped by `accounts_of_users: false` in gatewayd.yaml.")
     app.warn_of_faults()
 
 

@@ -213,14 +213,15 @@ class Daemon:
         self._status_meter.apply(self._config, self._faults, self._standing_in())
         self._notifier.ready()
 
-    def _take_over(self, by_files: Config, *, first: bool) -> None:
+    def _take_over(self, by_files: Config, *, first: bool, refused: bool = False) -> None:
         store = self._store
         self._users.apply(by_files)
         self._renames.apply(by_files)
         # Of users who have just left none are there any more.
         self._by_files, self._config = by_files, self._user_accounts.added(by_files)
         config = self._config
-        self._faults, self._refused = config.faults, False
+        # What is told of a refused reload stays.
+        self._faults, self._refused = self._faults if refused else config.faults, refused
         # Before any account logs in by what it has.
         consents_of(config, lambda: store)
         made, router = specs(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
@@ -260,10 +261,8 @@ class Daemon:
         self._notices.look()
         self._users.look()
         if self._user_accounts.look():
-            was = self._faults, self._refused
-            self._take_over(self._by_files, first=False)
             # A gatewayd.yaml that was refused is refused still.
-            self._faults, self._refused = was if was[1] else (self._faults, False)
+            self._take_over(self._by_files, first=False, refused=self._refused)
             self._status_meter.apply(self._config, self._faults, self._standing_in())
         self._renames.look()
 

@@ -6,14 +6,16 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Lease, TransientError
+from gatewayd import Folders, Lease, TransientError
 from gatewayd.cli.app import App
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_account_add import answer
@@ -166,6 +168,23 @@ def test_who_leaves_the_config_loses_mailbox_and_password_at_once_and_comes_back
         assert len(house.good(*mine).rows) == 20
 
 
+def test_P10_a_faulty_gatewayd_yaml_is_told_still_when_a_user_changes_something(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    add(house, dovecot, mailbox(house, dovecot, number=1))
+    text = (house.folder / "gatewayd.yaml").read_text()
+    with (
+        house.daemon() as daemon,
+        closing(Sql(SqlOptions(url=None), place=Folders(config=house.folder, state=house.state))) as store,
+    ):
+        store.open()
+        house.write("gatewayd.yaml", f"{text}nonsense: 1\n")
+        until("it is refused", 60, lambda: "config refused" in daemon.log)
+        until("it has the mailbox", 60, lambda: [one.accounts for one in store.daemons()] == [1])
+        store.remove_user_account("acme/irina/1")
+        until("it is let go of", 60, lambda: [one.accounts for one in store.daemons()] == [0])
+        assert any("nonsense" in fault for one in store.daemons() for fault in one.config_faults)
+
+
 def test_P6_a_mailbox_goes_along_when_its_user_and_operator_get_other_names(house: House, dovecot: Dovecot) -> None:
     allow(house, dovecot, "imaps")
     user = mailbox(house, dovecot, number=3)
@@ -218,7 +237,9 @@ def test_an_administrator_stops_all_of_them_and_their_mail_stays(house: House, d
     text = (house.folder / "gatewayd.yaml").read_text()
     house.write("gatewayd.yaml", text.partition("accounts_of_users")[0] + "accounts_of_users: false\n")
     assert house.run("import", name).code == 1
-    assert house.good("account", "list", "--json").rows == []
+    listed = house.good("account", "list", "--json")
+    assert listed.rows == []
+    assert "1 mailbox that users added: stopped" in listed.err
     assert len(house.good("mail", "list", "--user", "acme/irina", "--json").rows) == 20
     with Terminal(house, "account", "add", "--user", "acme/irina") as terminal:
         terminal.wait_for("users add no mailboxes of their own here")
