@@ -46,6 +46,9 @@ class ConsentRequest:
     user: str
     #: What tokens are wanted for, as ``Credential.obtain`` gets it.
     resource: str = ""
+    #: Whether the accounts that it is for change mail in the mailbox, and whether they send: nothing more is asked for.
+    changes: bool = True
+    sends: bool = True
     #: The address that the person ends at: on their own machine, and nothing listens there (RFC 8252 section 7.3).
     redirect: str
     #: Comes back with the code, as it is.

@@ -46,7 +46,10 @@ def connect(app: App, name: str, *, device_code: bool) -> None:
     use = _use(account)
     # Before anybody is asked: what they consent to can be kept.
     app.consents.prove(app.store)
-    request = new_request(use)
+    # All accounts that have the same tokens have this consent.
+    same = [one for one in app.config.accounts.values() if config.token_use(one.options) == use]
+    changes = any(one.imports is not None and one.imports.after is not None for one in same)
+    request = new_request(use, changes=changes, sends=any(one.sends is not None for one in same))
     app.consents.keep(use, _by_code(use, request) if device_code else _by_link(use, request))
     output.note(f"Account {name} is connected: {use.user} has consented.")
     if app.daemons() and account.imports is not None:

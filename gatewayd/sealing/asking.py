@@ -24,10 +24,21 @@ _AGAIN = f"Copy the whole address from the browser, from {REDIRECT} to its end, 
 _LONGEST = 16384
 
 
-def new_request(use: TokenUse) -> ConsentRequest:
-    """Return a new request. Its state and verifier have 256 random bits each (RFC 7636 section 7.1, RFC 6749 section 10.10)."""
+def new_request(use: TokenUse, *, changes: bool = True, sends: bool = True) -> ConsentRequest:
+    """Return a new request; see ``ConsentRequest`` for ``changes`` and ``sends``.
+
+    Its state and verifier have 256 random bits each (RFC 7636 section 7.1, RFC 6749 section 10.10).
+    """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    return ConsentRequest(user=use.user, resource=use.resource, redirect=REDIRECT, state=state, verifier=verifier)
+    return ConsentRequest(
+        user=use.user,
+        resource=use.resource,
+        changes=changes,
+        sends=sends,
+        redirect=REDIRECT,
+        state=state,
+        verifier=verifier,
+    )
 
 
 def code_of(pasted: str, request: ConsentRequest, consent: Consent) -> str:

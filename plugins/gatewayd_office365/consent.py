@@ -33,6 +33,7 @@ __all__ = ["Office365Consent"]
 #: What the app wants to do in a mailbox, by the API.
 _OUTLOOK = ("IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send")
 _GRAPH = ("Mail.ReadWrite", "Mail.Send")
+_READING = "Mail.Read"
 _LASTING = "offline_access"
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _PROFILE = 1 << 20
@@ -65,13 +66,13 @@ class Office365Consent(Consent):
     # --- the person's page ----------------------------------------------------------------------------------------------
 
     def link(self, request: ConsentRequest) -> str:
-        """See ``Consent``. It asks for the permissions of mail, and for that to see whose mailbox it is."""
+        """See ``Consent``. It asks for the permissions of mail that are needed, and for that to see whose mailbox it is."""
         asks = {
             "client_id": self._options.client,
             "response_type": "code",
             "response_mode": "query",
             "redirect_uri": request.redirect,
-            "scope": " ".join([*_mail(request.resource), self._profile, _LASTING]),
+            "scope": " ".join([*_needed(request), self._profile, _LASTING]),
             "state": request.state,
             "code_challenge": request.challenge,
             "code_challenge_method": "S256",
@@ -108,7 +109,7 @@ class Office365Consent(Consent):
         """See ``Consent``: only if the config allows it. A token of it is for one API, so it asks for no permission of another."""
         if not self._options.device_code:
             return None
-        scopes = [*_mail(request.resource), *([self._profile] if request.resource == self._graph else []), _LASTING]
+        scopes = [*_needed(request), *([self._profile] if request.resource == self._graph else []), _LASTING]
         answer = _without_end(asked(self._options, {"scope": " ".join(scopes)}, place="devicecode"), DEVICE_FAULTS)
         said = answer.said
         shown = [text_of(said, name) for name in ("user_code", "verification_uri", "device_code")]
@@ -139,6 +140,13 @@ class Office365Consent(Consent):
     def refresh(self, user: str, resource: str, refresh_token: str) -> Grant:
         """See ``Consent``. Microsoft gives another refresh token each time."""
         del user
+        if resource == self._graph:
+            # A token has all permissions that the person consented to, whichever is asked for; this one always is among them.
+            answer = self._renewal(self._profile, refresh_token).checked(REFRESH_FAULTS)
+            if _READING in text_of(answer.said, "scope"):
+                return _grant(answer)
+            refresh_token = text_of(answer.said, "refresh_token") or refresh_token
+        # Where that has none for mail, the authority says so itself.
         return _grant(self._renewal(" ".join(_mail(resource)), refresh_token).checked(REFRESH_FAULTS))
 
     def _renewal(self, scope: str, refresh_token: str) -> EntraAnswer:
@@ -188,6 +196,14 @@ _SERVER = "Check that `authority` is Microsoft's log-in service."
 def _mail(resource: str) -> list[str]:
     names = _GRAPH if resource else _OUTLOOK
     return [f"{resource or OUTLOOK}/{name}" for name in names]
+
+
+def _needed(request: ConsentRequest) -> list[str]:
+    """Return the permissions that the accounts need. What is sent is a draft before, which only who may change mail can make."""
+    if not request.resource:
+        return _mail("")
+    change, send = _mail(request.resource)
+    return [change if request.changes or request.sends else f"{request.resource}/{_READING}", *([send] if request.sends else [])]
 
 
 def _without_end(answer: EntraAnswer, faults: Sequence[TokenFault]) -> EntraAnswer:

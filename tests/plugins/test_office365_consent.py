@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -121,6 +121,27 @@ def test_a_person_consents_and_its_mailbox_opens_by_graph(graph: Graph, app: Ent
     assert (owner.person, owner.roles) == (mailbox.id, frozenset({"Mail.ReadWrite", "Mail.Send", "User.Read"}))
     assert next_one.token.lasts == graph.tokens.lifetime
     assert next_one.refresh_token not in {"", grant.refresh_token}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sends", "permissions"),
+    [
+        (False, False, {"Mail.Read"}),
+        (True, False, {"Mail.ReadWrite"}),
+        (False, True, {"Mail.ReadWrite", "Mail.Send"}),
+        (True, True, {"Mail.ReadWrite", "Mail.Send"}),
+    ],
+)
+def test_no_more_is_asked_of_a_person_than_the_account_does(
+    graph: Graph, app: EntraApp, mailbox: ExchangeMailbox, *, changes: bool, sends: bool, permissions: set[str]
+) -> None:
+    way = consent(graph, app)
+    asked = replace(request(mailbox.address, graph.authority), changes=changes, sends=sends)
+    scopes = {one.rpartition("/")[2] for one in told(way.link(asked))["scope"].split()}
+    assert scopes == {*permissions, "User.Read", "offline_access"}
+    grant = way.redeem(asked, told(opened(way.link(asked), graph.ca_file))["code"])
+    next_one = way.refresh(mailbox.address, graph.authority, grant.refresh_token)
+    assert graph.tokens.owner(f"Bearer {next_one.token.text}").roles == {*permissions, "User.Read"}
 
 
 def test_for_imap_pop3_and_smtp_the_consent_is_for_these(graph: Graph, app: EntraApp, mailbox: ExchangeMailbox) -> None:
