@@ -1,4 +1,4 @@
-"""Operators, users and accounts that have mail in the store but are no longer in the config, with advice."""
+"""Operators, users and accounts that have mail in the store and are not in the config, or are another one there, with advice."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from gatewayd.config import is_of_user
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.api.store.users import KnownUser
     from gatewayd.cli.app import App
 
-__all__ = ["account_files", "forgotten", "forgotten_lines", "former_lines"]
+__all__ = ["account_files", "forgotten", "forgotten_lines", "former_lines", "withheld_lines"]
 
 
 def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
@@ -24,6 +25,14 @@ def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
         verb = "is" if number == 1 else "are"
         gone = "which is no longer in the config" if user is None else "who is no longer in the config"
         yield f"There {verb} {output.count(number, 'filing')} of {who}, {gone}: {seen}. If that is a mistake, put {back} right."
+
+
+def withheld_lines(users: Sequence[KnownUser]) -> Iterator[str]:
+    """Yield a line for each user who came back and is not shown the mail of before, with what to do."""
+    for one in users:
+        who = f"{one.operator}/{one.name}"
+        gives = f"if it is the same person, `gatewayd user give-mail {who}` does"
+        yield f"User {who} left the config and is back: nothing shows that user the old personal mail; {gives}."
 
 
 def account_files(app: App) -> set[str]:

@@ -13,7 +13,7 @@ from gatewayd.cli.account_status import account_row, accounts, print_accounts
 from gatewayd.cli.directory_status import directories, json_directories, print_directories
 from gatewayd.cli.params import Asker
 from gatewayd.cli.queue import cause_row
-from gatewayd.cli.removed import forgotten, forgotten_lines, former_lines
+from gatewayd.cli.removed import forgotten, forgotten_lines, former_lines, withheld_lines
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_row, tell_unreadable, unwritable
 from gatewayd.errors import GatewaydError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import Suspension
     from gatewayd.api.health import Cause, DaemonHealth, Lengths
     from gatewayd.api.renames import Rename
+    from gatewayd.api.store.users import KnownUser
     from gatewayd.cli.account_status import ShownAccount
     from gatewayd.cli.app import App
     from gatewayd.cli.directory_status import ShownDirectory
@@ -53,6 +54,7 @@ class _Status:
     faults: Sequence[Fault]
     #: Numbers of filings of operators and users that are no longer in the config.
     former: Mapping[tuple[str, str | None], int]
+    withheld: Sequence[KnownUser]
     #: Accounts that have mail here but no file.
     forgotten: Sequence[str]
     #: Renames that are not finished.
@@ -103,6 +105,7 @@ def _collected(app: App) -> _Status:
         suspensions=app.store.suspensions(),
         faults=app.config.faults,
         former=app.former(),
+        withheld=[one for one in app.store.known_users() if one.withheld],
         forgotten=forgotten(app),
         renames=[one for one in app.store.renames() if one.done_at is None],
     )
@@ -126,7 +129,8 @@ def _print(status: _Status) -> None:
         output.say(f"Error queue: {text}")
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
-    for line in (*_outbox(status), *former_lines(status.former), *forgotten_lines(status.forgotten), *_renames(status)):
+    gone = (*former_lines(status.former), *withheld_lines(status.withheld), *forgotten_lines(status.forgotten))
+    for line in (*_outbox(status), *gone, *_renames(status)):
         output.say(line)
 
 
@@ -184,6 +188,8 @@ def _print_json(status: _Status) -> None:
         output.json_line({"type": "suspension", **output.fields(one, "operator", "target", "since", "cause")})
     for (operator, user), number in sorted(status.former.items(), key=str):
         output.json_line({"type": "former", "operator": operator, "user": user, "filings": number})
+    for user_back in status.withheld:
+        output.json_line({"type": "withheld", **output.fields(user_back, "operator"), "user": user_back.name})
     output.json_line(*({"type": "forgotten", "account": name} for name in status.forgotten))
     for rename in status.renames:
         output.json_line({"type": "rename", **output.fields(rename, "kind", "old", "new", "who", "asked_at")})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 
 from gatewayd import KnownUser, PermanentError, UserVerbs
 from gatewayd_sql.dialect import InsertOrIgnore, each
 from gatewayd_sql.names_in_use import hold_names, names_of_today, prove_names
-from gatewayd_sql.offering_tables import seen
+from gatewayd_sql.offering_tables import offered_to, seen
 from gatewayd_sql.renaming_tables import metadata
 from gatewayd_sql.tables import filing, ledger
 from gatewayd_sql.user_tables import OF_USERS, known_user
@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Users", "user_id"]
 
-_KNOWN = select(*known_user.c["id", "operator", "name", "left", "old"]).order_by(*known_user.c["operator", "name"])
+#: Whether anything is there that is withheld from a user.
+_WITHHELD = or_(
+    *(
+        exists().where(table.c.operator == known_user.c.operator, table.c.owner == known_user.c.name, entry <= known_user.c.old)
+        for table, entry in ((filing, filing.c.mail_id), (offered_to, offered_to.c.entry_id))
+    )
+).self_group()
+_KNOWN = select(
+    *known_user.c["id", "operator", "name", "left", "old"],
+    and_(~known_user.c.left, known_user.c.old > 0, _WITHHELD).label("withheld"),
+).order_by(*known_user.c["operator", "name"])
 _NEWEST = select(func.coalesce(func.max(ledger.c.id), 0))
 
 
@@ -80,24 +90,23 @@ def user_id(connection: Connection, operator: str, name: str, account: str = "")
     return found
 
 
-def _present(row: Row[int, str, str, bool, int] | None, operator: str, name: str) -> Row[int, str, str, bool, int]:
+def _present(row: Row[*tuple[Any, ...]] | None, operator: str, name: str) -> Row[*tuple[Any, ...]]:
     if row is None or row.left:
         advice = "Start the daemon, or let it load the config again."
         raise PermanentError(f"user {name} of operator {operator} had left, and no daemon has seen that user since", advice=advice)
     return row
 
 
-def _all(connection: Connection) -> Mapping[tuple[str, str], Row[int, str, str, bool, int]]:
+def _all(connection: Connection) -> Mapping[tuple[str, str], Row[*tuple[Any, ...]]]:
     return {(row.operator, row.name): row for row in connection.execute(_KNOWN)}
 
 
-def _one(connection: Connection, operator: str, name: str) -> Row[int, str, str, bool, int] | None:
+def _one(connection: Connection, operator: str, name: str) -> Row[*tuple[Any, ...]] | None:
     return connection.execute(_KNOWN.where(known_user.c.operator == operator, known_user.c.name == name)).one_or_none()
 
 
-def _user(row: Row[int, str, str, bool, int]) -> KnownUser:
-    withheld = row.old > 0 and not row.left
-    return KnownUser(id=row.id, operator=row.operator, name=row.name, left=row.left, withheld=withheld)
+def _user(row: Row[*tuple[Any, ...]]) -> KnownUser:
+    return KnownUser(id=row.id, operator=row.operator, name=row.name, left=row.left, withheld=bool(row.withheld))
 
 
 def _row(operator: str, name: str, *, left: bool = False, old: int = 0) -> dict[str, object]:
@@ -105,7 +114,7 @@ def _row(operator: str, name: str, *, left: bool = False, old: int = 0) -> dict[
 
 
 def _is_kept(
-    known: Mapping[tuple[str, str], Row[int, str, str, bool, int]],
+    known: Mapping[tuple[str, str], Row[*tuple[Any, ...]]],
     users: Mapping[str, Collection[str]],
     unknown: Collection[str],
 ) -> bool:
@@ -113,7 +122,7 @@ def _is_kept(
     return here == {(operator, name) for operator, names in users.items() if operator not in unknown for name in names}
 
 
-def _end(connection: Connection, gone: Sequence[Row[int, str, str, bool, int]]) -> None:
+def _end(connection: Connection, gone: Sequence[Row[*tuple[Any, ...]]]) -> None:
     """Let users have left, and delete whatever refers to them."""
     ids = [one.id for one in gone]
     if not ids:
@@ -131,7 +140,7 @@ def _begin(
     connection: Connection,
     operator: str,
     names: Collection[str],
-    known: Mapping[tuple[str, str], Row[int, str, str, bool, int]],
+    known: Mapping[tuple[str, str], Row[*tuple[Any, ...]]],
 ) -> None:
     """Enter users who have come, and those who have mail and were never here: they left before that was kept."""
     back = [one.id for one in known.values() if one.operator == operator and one.left and one.name in names]

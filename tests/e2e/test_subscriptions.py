@@ -180,5 +180,9 @@ def test_P6_who_leaves_the_config_of_a_daemon_comes_back_with_nothing(tmp_path: 
         until("she is back", 60, lambda: house.run("subscriptions", "agree", "irina", "tom", "--user", "acme/irina").code == 0)
         assert house.good("mail", "list", "--user", "acme/irina", "--json").rows == []
         assert house.good("mail", "list", *TOM, "--json").rows == []
+        withheld = {"type": "withheld", "operator": "acme", "user": "irina"}
+        assert withheld in house.run("status", "--json").rows
+        assert "`gatewayd user give-mail acme/irina`" in house.run("status").out
         house.good("user", "give-mail", "acme/irina")
         assert len(house.good("mail", "list", "--user", "acme/irina", "--json").rows) == 20
+        assert withheld not in house.run("status", "--json").rows

@@ -22,7 +22,7 @@ class KnownUser:
     name: str
     #: The config has this user no more.
     left: bool = False
-    #: Whether personal mail of a former user of this name is kept from this one, until an administrator gives it.
+    #: Personal mail or offers of a former user of this name are kept from this one, until an administrator gives them.
     withheld: bool = False
 
 

@@ -83,6 +83,10 @@ class UserContract:
         ]
         store.keep_users({"acme": ["tom", "irina"]})
         assert [(one.name, one.withheld) for one in store.known_users()] == [("irina", True), ("tom", False)]
+        store.keep_users({"acme": ["irina"], "globetrot": ["ivan"]})
+        store.keep_users({"acme": ["irina"], "globetrot": []})
+        store.keep_users({"acme": ["irina"], "globetrot": ["ivan"]})
+        assert [one.name for one in store.known_users() if one.withheld] == ["irina"], "ivan had no mail"
         assert store.give_old_mail("acme", "irina")
         assert not store.give_old_mail("acme", "irina")
         assert not store.give_old_mail("acme", "nobody")
