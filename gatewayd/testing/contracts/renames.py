@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,8 @@ from gatewayd.testing.contracts.custodian import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatewayd import Lease, Named, Rename, Store
 
 __all__ = ["RenameContract"]
@@ -232,3 +236,29 @@ class RenameContract:
         # Of both names, the old one is somebody new.
         assert store.keep_users({"alpha": ["irina", "nina", "bob"]}) == []
         assert {one.name for one in store.known_users()} == {"bob", "irina", "nina"}
+
+    def test_P6_what_is_filed_while_an_operator_is_renamed_has_one_name_in_the_end(self, open_store: Callable[[], Store]) -> None:
+        store, beside = open_store(), open_store()
+        shared = Custodian.of(store)
+        shared.file("0", make_raw(0))
+
+        def file_all() -> None:
+            # As a daemon does that tries again with the config that it has by then.
+            for number in range(1, 40):
+                shared.enter(f"{number}")
+                for operator in ("acme", "alpha") * 50:
+                    with suppress(TransientError):
+                        shared.commit(shared.outcome(f"{number}", make_raw(number), make_filing(operator)))
+                        break
+
+        with ThreadPoolExecutor(1) as thread:
+            filing = thread.submit(file_all)
+            while len(store.filings(ACME, Query())) < 5 and not filing.done():
+                pass
+            intent = _intend(beside, "operator", "acme", "alpha")
+            beside.finish_rename(intent, dead=nobody_is_dead)
+            filing.result(120)
+        assert store.filings(ACME, Query()) == []
+        assert len(store.filings(Viewer(operator="alpha"), Query())) == 40
+        (audit,) = store.audit("shared", {"INBOX": make_listing(*map(str, range(40)))})
+        assert audit.proven

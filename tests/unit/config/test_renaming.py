@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
+from pydantic import BaseModel
 
+from gatewayd.config.models.account import AccountFile
+from gatewayd.config.models.main import GatewaydFile, NotifyConfig
+from gatewayd.config.models.operator import MailTarget, OperatorFile
 from gatewayd.config.renaming import file_changes
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, PermanentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gatewayd.api.renames import Named
@@ -152,3 +157,51 @@ def test_an_interrupted_change_is_gone_on_with(folder: Path) -> None:
     rename(folder, "account", "out", "post")
     assert "out" not in files(folder)["gatewayd.yaml"]
     assert (folder / "accounts/post.yaml").exists()
+
+
+#: Fields with a name of something else: of a target, a queue, a credential, an administrator, a forwarder.
+OTHERS = {
+    "accounts import.error_queue",
+    "operators targets.kind",
+    "operators targets",
+    "operators queues",
+    "operators forward.to",
+    "operators forward.when.queue",
+    "gatewayd.yaml notify.kind",
+    "gatewayd.yaml credentials",
+    "gatewayd.yaml administrators",
+}
+RENAMED = {
+    "accounts operators",
+    "accounts user",
+    "accounts share",
+    "operators targets.account",
+    "operators forward.when.account",
+    "operators users",
+    "gatewayd.yaml notify.through",
+}
+
+
+def named(model: type[BaseModel], place: str) -> Iterator[str]:
+    """Yield each field that has a name, by its place in the file."""
+    for field, info in model.model_fields.items():
+        here = f"{place}.{info.alias or field}" if " " in place else f"{place} {info.alias or field}"
+        kind = str(info.annotation) + str(info.metadata)
+        if "_matching" in kind:
+            yield here
+        for block in blocks(info.annotation):
+            yield from named(block, here)
+
+
+def blocks(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from blocks(part)
+
+
+def test_every_name_in_the_models_of_the_files_is_changed_or_is_of_something_else() -> None:
+    found = {*named(GatewaydFile, "gatewayd.yaml"), *named(OperatorFile, "operators"), *named(AccountFile, "accounts")}
+    # These blocks have plugins' fields beside them, and are validated apart.
+    found |= {*named(NotifyConfig, "gatewayd.yaml notify"), *named(MailTarget, "operators targets")}
+    assert found == OTHERS | RENAMED
