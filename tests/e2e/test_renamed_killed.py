@@ -52,7 +52,7 @@ def side(house: House, kind: str) -> str:
 
 
 #: Every change of a file, and every commit from that of the intent on; a command has fewer where it does not reach them.
-EVENTS = [("rename", number) for number in range(1, 5)] + [("commit", number) for number in range(3, 10)]
+EVENTS = [("rename", number) for number in range(1, 5)] + [("commit", number) for number in range(4, 12)]
 
 
 def prepared(folder: Path, dovecot: Dovecot, store: str) -> House:
@@ -108,7 +108,7 @@ def test_P2_killed_under_a_daemon_the_account_goes_on_under_one_name(tmp_path: P
     house = prepared(tmp_path, dovecot, "")
     old, new, kills = "sales", "orders", 0
     with house.daemon() as daemon:
-        for number, (event, at) in enumerate([("rename", 1), ("rename", 3), ("commit", 4), ("commit", 5), ("commit", 6)]):
+        for number, (event, at) in enumerate([("rename", 1), ("rename", 3), ("commit", 5), ("commit", 6), ("commit", 7)]):
             kills += killed(house, event, at, "account", "rename", old, new)
             assert side(house, "account") in (old, new)
             dovecot.deliver(user_of(house, "sales"), booking_messages(1, seed=10 + number))

@@ -357,3 +357,27 @@ def test_P9_a_password_that_a_user_typed_is_opened_by_the_services_user_alone_an
     kept = [path.read_bytes() for path in house.state.rglob("*") if path.is_file()]
     assert any(user.encode() in data for data in kept), "the mailbox is kept there"
     assert not any(found_in(data, [PASSWORD]) for data in (*seen, *kept))
+
+
+def test_P6_a_user_who_is_renamed_keeps_the_mailbox_and_whom_it_is_shared_with(house: House, dovecot: Dovecot) -> None:
+    allow(house, dovecot, "imaps")
+    user, name = mailbox(house, dovecot), "acme/irina/1"
+    add(house, dovecot, user)
+    house.good("subscriptions", "agree", name, "tom", "--user", "acme/irina")
+    house.good("remote", name, "--user", "acme/irina")
+    house.good("import", name, "--user", "acme/irina", "--offered")
+    assert len(house.good("mail", "list", "--user", "acme/irina", "--json").rows) == 20
+    house.good("user", "rename", "acme/irina", "nina")
+    for who in ("nina", "tom"):
+        assert len(house.good("mail", "list", "--user", f"acme/{who}", "--json").rows) == 20
+    # The password is opened as before, and what is new is the new name's.
+    dovecot.deliver(user, [message(21)])
+    house.good("remote", name, "--user", "acme/nina")
+    house.good("import", name, "--user", "acme/nina", "--offered")
+    assert len(house.good("mail", "list", "--user", "acme/nina", "--json").rows) == 21
+    # Somebody new of the old name has nothing, and gets a mailbox of another name.
+    file = house.folder / "operators/acme.yaml"
+    file.write_text(file.read_text() + "  irina: {name: Irina Two, email: irina2@acme.example}\n")
+    assert house.good("mail", "list", "--user", "acme/irina", "--json").rows == []
+    add(house, dovecot, mailbox(house, dovecot, "second"))
+    assert {row["account"] for row in house.good("account", "list", "--json").rows} == {name, "acme/irina/2"}
