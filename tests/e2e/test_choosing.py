@@ -130,6 +130,29 @@ def test_P1_offers_dismissals_and_choices_outlive_a_renumbering_and_what_was_del
     assert set(listed("--waiting", "--recheck")) == set(), "a whole listing finds that they are gone"
 
 
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_what_could_not_be_had_stays_offered_with_its_cause(tmp_path: Path, dovecot: Dovecot, kind: str) -> None:
+    house, user = House(tmp_path), f"large-{kind}-{tmp_path.name}"
+    dovecot.user(user, "pass")
+    dovecot.deliver(user, [message(1) + b"x" * (2 << 20) + b"\r\n", message(2)])
+    house.operator("acme")
+    house.account("main", kind, dovecot.ports[kind], user, imports="  take: chosen\n")
+    settings = house.folder / "gatewayd.yaml"
+    before = settings.read_text()
+    settings.write_text(before + "limits: {message_bytes: 1048576}\n")
+    keys = {row["subject"]: row["key"] for row in house.good("remote", "--json").rows}
+    flags = [part for key in keys.values() for part in ("--key", key)]
+    done = house.run("import", "main", "--json", *flags)
+    results = {row["key"]: row["result"] for row in done.rows}
+    assert (done.code, results) == (1, {keys["booking 1"]: "offered", keys["booking 2"]: "here"})
+    (left,) = house.good("remote", "--waiting", "--json").rows
+    assert (left["key"], left["decision"]) == (keys["booking 1"], "offered")
+    assert "limits.message_bytes" in left["cause"]
+    settings.write_text(before)
+    house.good("import", "main", "--key", keys["booking 1"])
+    assert house.good("remote", "--waiting", "--json").rows == []
+
+
 @contextmanager
 def meeting(count: int) -> Iterator[tuple[int, list[bool]]]:
     """A server that says nothing before ``count`` clients are there at once: yield its port, and for each client whether they were."""
