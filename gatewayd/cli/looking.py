@@ -33,7 +33,9 @@ def look_at(app: App, accounts: Sequence[AccountConfig], task: Task, show: Calla
         return {one.name: visit_one(app, one, task, show) for one in accounts}
     by_name = {one.name: one for one in accounts}
     # What they share is made before there are several threads.
-    _ = app.matching, app.store, app.instance, app.router, app.specs
+    _ = app.store, app.instance, app.router, app.specs
+    if any(one.imports and one.imports.contact_types for one in accounts):
+        _ = app.matching
 
     def look(name: str, session: Executor, stopping: Callable[[], bool]) -> Answer:
         return visit_one(app, by_name[name], task, show, fetcher=session, stopping=stopping)

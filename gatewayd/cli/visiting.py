@@ -19,18 +19,21 @@ from gatewayd.errors import GatewaydError
 from gatewayd.importing.rematch import retry_put_off
 from gatewayd.importing.values import VisitTools
 from gatewayd.importing.visit import visit
+from gatewayd.matching import Matching
 from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Executor
 
     from gatewayd.api.delivery import Suspension
+    from gatewayd.api.directory import Basis
     from gatewayd.api.health import Task
     from gatewayd.api.ledger import Filed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
     from gatewayd.importing.values import Progress, VisitReport
+    from gatewayd.matching import MatchRequest, MatchRun, OperatorSpec
 
 __all__ = ["visit_one"]
 
@@ -40,6 +43,10 @@ _PATIENCE, _AGAIN = 60.0, 0.2
 
 def _visit(app: App, account: AccountConfig, tools: VisitTools, task: Task) -> VisitReport | Held:
     return visit(account, app.transport(account), [app.specs[name] for name in account.operators], tools, task)
+
+
+def _admits(account: AccountConfig) -> bool:
+    return account.imports is not None and bool(account.imports.contact_types)
 
 
 def _once_free(app: App, visiting: Callable[[], VisitReport | Held], done: Callable[[], bool] | None) -> VisitReport | Held:
@@ -68,8 +75,8 @@ def visit_one(
     with observed(app) as events:
         heard = _VisitEvents(events)
         tools = VisitTools(
-            # First: a worker process gets ready while the store is opened.
-            matching=app.matching,
+            # First: a worker process gets ready while the store is opened. A look has nothing to match without contact types.
+            matching=_MatchingInNeed(app) if task.look and not _admits(account) else app.matching,
             store=app.store,
             instance=app.instance,
             router=app.router,
@@ -94,6 +101,25 @@ def _match_put_off(app: App, operators: Iterable[str]) -> None:
         viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users), withheld=True)
         with suppress(GatewaydError):
             deque(retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router), maxlen=0)
+
+
+class _MatchingInNeed(Matching):
+    """The matching of this command, which is made when it is first asked: its processes cost as much as a look."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def begin(self, request: MatchRequest) -> MatchRun:
+        return self._app.matching.begin(request)
+
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        return self._app.matching.refresh(spec)
+
+    def basis(self, spec: OperatorSpec) -> Basis | None:
+        return self._app.matching.basis(spec)
+
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
+        return self._app.matching.changed(spec, version)
 
 
 class _VisitEvents(Events):
