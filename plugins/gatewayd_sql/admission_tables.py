@@ -74,6 +74,8 @@ provisional = Table(
     Column("fire", Boolean, nullable=False),
     **SMALL_ROWS,
 )
+# The database looks here whenever a mail is deleted.
+Index("provisional_mail", provisional.c.mail_id)
 
 directory = Table(
     "directory",

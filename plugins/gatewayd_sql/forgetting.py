@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, func, or_, select, true
+from sqlalchemy import delete, exists, func, or_, select, true
 
 from gatewayd import AccountVerbs, Brought, PermanentError
 from gatewayd_sql.admission_tables import provisional, refused, refused_filing
 from gatewayd_sql.database import pieces
-from gatewayd_sql.dialect import each, one_of
+from gatewayd_sql.dialect import one_of
 from gatewayd_sql.filing_digests import hold, of_mails, operators
 from gatewayd_sql.leases import fence
 from gatewayd_sql.names_in_use import hold_names
@@ -50,11 +50,10 @@ class Forgetting(AccountVerbs):
             here = mail.c.account == account
             mails = here & (mail.c.direction != OUT)
             theirs = select(mail.c.id).where(mails)
-            others = _others(connection, account)
             total, size = connection.execute(
                 select(func.count(), func.coalesce(func.sum(content.c.size), 0))
                 .join_from(mail, content, content.c.id == mail.c.content_id)
-                .where(mails, ~_is_elsewhere(others, account))
+                .where(mails, ~_is_elsewhere(account))
             ).one()
             number = _number(connection, mails)
             known = operators(connection)
@@ -94,16 +93,11 @@ def _number(connection: Connection, *where: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).where(*where)).scalar_one()
 
 
-def _others(connection: Connection, account: str) -> Collection[str]:
-    """Return the other accounts that have mail: bytes are looked for by account, since no index has them alone."""
-    return [one for one in connection.scalars(each(mail.c.account, true())) if one != account]
-
-
-def _is_elsewhere(others: Collection[str], account: str) -> ColumnElement[bool]:
+def _is_elsewhere(account: str) -> ColumnElement[bool]:
     """Whether the bytes of a mail are another account's, too, or were sent by people."""
     same = mail.alias("same")
-    sent = and_(same.c.account == account, same.c.direction == OUT)
-    return exists().where(same.c.content_id == mail.c.content_id, or_(one_of(same.c.account, others), sent)).correlate(mail)
+    anothers = or_(same.c.account != account, same.c.direction == OUT)
+    return exists().where(same.c.content_id == mail.c.content_id, anothers).correlate(mail)
 
 
 def _take_back(connection: Connection, account: str, entries: Collection[int]) -> None:
@@ -132,8 +126,7 @@ def _take_bytes(connection: Connection, content_ids: Collection[int]) -> None:
     # Whoever files the same just now waits, and finds them gone.
     held = select(content.c.id).where(content.c.id.in_(content_ids)).order_by(content.c.id).with_for_update()
     there = set(connection.scalars(held))
-    accounts = list(connection.scalars(each(mail.c.account, true())))
-    used = select(mail.c.content_id).where(one_of(mail.c.account, accounts), mail.c.content_id.in_(there))
+    used = select(mail.c.content_id).where(mail.c.content_id.in_(there))
     gone = there - set(connection.scalars(used))
     connection.execute(delete(chunk).where(chunk.c.content_id.in_(gone)))
     connection.execute(delete(content).where(content.c.id.in_(gone)))

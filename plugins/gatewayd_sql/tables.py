@@ -175,6 +175,8 @@ mail = Table(
     Column("filed_for", Text, nullable=False, server_default="[]"),
     UniqueConstraint("account", "content_id", name="mail_once"),
 )
+# Whether any mail has these bytes is looked up when a mail is deleted, by the database, too.
+Index("mail_content", mail.c.content_id)
 # Answers are found by it.
 Index("mail_sent", mail.c.message_id, **only_where(mail.c.direction == OUT))
 
@@ -191,6 +193,8 @@ filing = Table(
     Column("seal", LargeBinary(16)),
     **SMALL_ROWS,
 )
+# The database looks here whenever a mail is deleted.
+Index("filing_mail", filing.c.mail_id)
 Index("filing_owner", filing.c.operator, filing.c.owner, **only_where(filing.c.owner.is_not(None)))
 Index("filing_queue", filing.c.operator, filing.c.mail_id, **only_where(filing.c.queue.is_not(None)))
 
