@@ -263,6 +263,12 @@ def test_a_daemon_downloads_what_is_chosen_and_says_what_became_of_it(site: tupl
         assert len(house.good("mail", "list", "--operator", "globetrot", "--json").rows) == 19
         house.good("dismiss", "main", "--operator", "acme", "--key", rows[1]["key"])
         assert len(house.good("remote", "--operator", "acme", "--waiting", "--json").rows) == 17
+        with dovecot.client(user) as imap:
+            imap.select("INBOX")
+            imap.store("1:18", "+FLAGS", "(\\Deleted)")
+            imap.expunge()
+        left = house.good("remote", "--operator", "acme", "--waiting", "--recheck", "--json").rows
+        assert len(left) < 3, "the daemon lists the mailbox whole again"
         said = house.run("import", "main", "--operator", "acme", "--key", "1:99")
         assert (said.code, "not offered to acme: 1:99" in said.err) == (1, True)
 
