@@ -59,6 +59,14 @@ class Many:
         sql, ordered = self._compiled.get(key) or self._compile(connection, key)
         connection.exec_driver_sql(sql, [ordered(row) for row in rows])
 
+    def run_mixed(self, connection: Connection, rows: Iterable[Mapping[str, object]]) -> None:
+        """Run it for rows of which some have other keys than others: once for each set of keys, of which there are few."""
+        alike: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
+        for row in rows:
+            alike.setdefault(tuple(row), []).append(row)
+        for each in alike.values():
+            self.run(connection, each)
+
     def _compile(self, connection: Connection, key: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, object]], Any]]:
         compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(key[1:]))
         names = getattr(compiled, "positiontup", None)

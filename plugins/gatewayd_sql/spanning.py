@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from gatewayd import Action, Listed, difference
 from gatewayd_sql.changes import OWES
+from gatewayd_sql.database import Many
 from gatewayd_sql.decisions import move_offers
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.refused import move
@@ -40,8 +41,9 @@ _ENTRIES = (
     .where(ledger.c.account == bindparam("account"), one_of(ledger.c.key, name="keys"))
     .where(ledger.c.folder.in_(select(folders.c.folder).where(folders.c.account == bindparam("account"))))
 )
-_THIS = update(ledger).where(ledger.c.id == bindparam("entry"))
-_SHOWN = update(mail).where(mail.c.id == bindparam("of"))
+_THIS = Many(update(ledger).where(ledger.c.id == bindparam("entry")))
+_NEW = Many(insert(ledger).inline())
+_SHOWN = Many(update(mail).where(mail.c.id == bindparam("of")))
 
 
 def entries_of(connection: Connection, account: str, keys: Collection[str]) -> Mapping[str, Sequence[_Row]]:
@@ -70,6 +72,11 @@ class ArrivedKeys:
     account: str
     folder: str
     time: float
+    #: Rows that are written when all keys are decided: of entries that others take over, of the folder's own, and of mails.
+    _left: list[dict[str, object]] = field(default_factory=list)
+    _new: list[dict[str, object]] = field(default_factory=list)
+    _own: list[dict[str, object]] = field(default_factory=list)
+    _shown: list[dict[str, object]] = field(default_factory=list)
     #: Entries that are gone and come back as they were.
     _back: list[int] = field(default_factory=list)
     #: The keys of entries whose senders and admissions, or whose offers, the folder's own entries take over.
@@ -90,6 +97,8 @@ class ArrivedKeys:
                 continue
             entered.add(key)
             new += self._take_over(entry, same, source)
+        for many, written in ((_THIS, self._left), (_NEW, self._new), (_THIS, self._own), (_SHOWN, self._shown)):
+            many.run_mixed(self.connection, written)
         if self._back:
             self.connection.execute(update(ledger).where(one_of(ledger.c.id, self._back)).values(gone_at=None))
         move(self.connection, self.account, self.folder, self._judged)
@@ -115,11 +124,11 @@ class ArrivedKeys:
         for row in others:
             self._leave(row)
         if own is None:
-            self.connection.execute(insert(ledger).values(self._listed(entry) | values))
+            self._new.append(self._listed(entry) | values)
         else:
-            self.connection.execute(_THIS.values(values), {"entry": own.id})
+            self._own.append({"entry": own.id, **values})
         if source.mail_id is not None:
-            self.connection.execute(_SHOWN.values(folder=self.folder), {"of": source.mail_id})
+            self._shown.append({"of": source.mail_id, "folder": self.folder})
         elif own is None or own.id != source.id:
             # Who sent it, and for whom a person admitted it.
             self._judged[source.id] = source.key
@@ -157,7 +166,7 @@ class ArrivedKeys:
         values: dict[str, object] = {"gone_at": row.gone_at or self.time, "anchor": None, "owed": None, "again": None}
         if row.state in {"waiting", "offered", "dismissed"}:
             values |= {"state": "vanished", "cause": clean(f"its message is in {self.folder} by now")}
-        self.connection.execute(_THIS.values(values), {"entry": row.id})
+        self._left.append({"entry": row.id, **values})
 
 
 def _differs(row: _Row, listed: Listed) -> bool:
