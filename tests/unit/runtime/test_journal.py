@@ -161,6 +161,11 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         lambda: journal.plugin_refused("vouchers", TransientError("it says so", advice="Ask it.")),
         ['error plugin refused plugin=vouchers cause="it says so" advice="Ask it."'],
     ),
+    "user_left": (lambda: journal.user_left("acme", "irina"), ["warning user left operator=acme user=irina"]),
+    "renamed": (
+        lambda: journal.renamed("account", old="sales", new="bookings", kept=17),
+        ["info renamed kind=account old=sales new=bookings kept=17"],
+    ),
     "notice_sent": (
         lambda: journal.notice_sent(begun=2, over=0, missed=1),
         ["warning administrators told begun=2 over=0 missed=1"],
