@@ -19,7 +19,10 @@ __all__ = ["AccountChanged", "ConfigLoaded", "DeliverySettled", "Event", "MailFa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailFiled:
-    """A mail was filed, and is on the disk. It carries no text of the mail: ask the store, or `gatewayd mail show`."""
+    """A mail was filed, and is on the disk. It carries no text of the mail: ask the store, or `gatewayd mail show`.
+
+    A mail that is filed later for a further operator is told once more, with that filing alone.
+    """
 
     account: str
     #: Its folder and key on the server.
@@ -32,7 +35,7 @@ class MailFiled:
     received_at: datetime | None
     #: It is old mail: of a folder's first listing, or asked for from the beginning.
     backlog: bool
-    #: One for each operator that admits it, with links, rivals and faults.
+    #: One for each operator that it is filed for now, with links, rivals and faults.
     filings: tuple[Filing, ...]
 
     @property

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Suspension
     from gatewayd.api.directory import Basis
+    from gatewayd.api.events import MailFiled
     from gatewayd.api.health import Task
     from gatewayd.api.ledger import Filed
     from gatewayd.cli.app import App
@@ -132,6 +133,10 @@ class _VisitEvents(Events):
 
     def mails_filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
         self._events.mails_filed(account, folder, mails)
+        self.put_off |= {filing.operator for one in mails for filing in one.filings if filing.is_put_off}
+
+    def filings_added(self, mails: Sequence[MailFiled]) -> None:
+        self._events.filings_added(mails)
         self.put_off |= {filing.operator for one in mails for filing in one.filings if filing.is_put_off}
 
     def targets_suspended(self, suspensions: Sequence[Suspension]) -> None:

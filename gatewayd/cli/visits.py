@@ -13,6 +13,7 @@ from gatewayd.api.queries import Query, Viewer
 from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
 from gatewayd.cli.choosing import download
+from gatewayd.cli.observing import observed
 from gatewayd.cli.params import asker_of, json_option
 from gatewayd.cli.visiting import visit_one
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
@@ -141,10 +142,15 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
     if app.daemons():
         return False
     try:
-        for name in sorted({name for one in accounts for name in one.operators} & app.specs.keys()):
-            # There is hardly ever one, and then the directory need not be asked.
-            if app.store.provisional(name, before=datetime.now(UTC), after=0, limit=1):
-                deque(correct(app.store, app.matching, app.specs[name], app.config.accounts, router=app.router), maxlen=0)
+        served, now = {name for one in accounts for name in one.operators} & app.specs.keys(), datetime.now(UTC)
+        # There is hardly ever one, and then the directory need not be asked.
+        doubted = [name for name in sorted(served) if app.store.provisional(name, before=now, after=0, limit=1)]
+        if not doubted:
+            return False
+        with observed(app) as events:
+            for name in doubted:
+                given = correct(app.store, app.matching, app.specs[name], app.config.accounts, router=app.router, events=events)
+                deque(given, maxlen=0)
     except GatewaydError as error:
         output.error(error)
         return True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import Settled, Taken
     from gatewayd.api.directory import DirectoryLook
     from gatewayd.api.health import AccountHealth, Alarm, AlarmKind, Answer, Condition
-    from gatewayd.api.ledger import Filed
+    from gatewayd.api.ledger import Filed, Filing
     from gatewayd.config import Config
     from gatewayd.daemon.observers import Observers
     from gatewayd.errors import GatewaydError
@@ -54,11 +54,20 @@ class EventReporter(Events):
                 backlog=one.backlog,
                 filings=one.filings,
             )
-            self._observers.tell(filed)
-            for operator, fault in ((filing.operator, fault) for filing in one.filings for fault in filing.faults):
-                self._metrics.filing_fault(fault.by)
-                failed = MailFailed(account=account, mail_id=one.entry_id, operator=operator, by=fault.by, error=fault.error)
-                self._observers.tell(failed)
+            self._tell_filed(filed)
+
+    def filings_added(self, mails: Sequence[MailFiled]) -> None:
+        """See ``Events``. The mails were counted when they came."""
+        super().filings_added(mails)
+        for one in mails:
+            self._tell_filed(one)
+
+    def _tell_filed(self, filed: MailFiled) -> None:
+        self._observers.tell(filed)
+        for operator, fault in ((filing.operator, fault) for filing in filed.filings for fault in filing.faults):
+            self._metrics.filing_fault(fault.by)
+            failed = MailFailed(account=filed.account, mail_id=filed.mail_id, operator=operator, by=fault.by, error=fault.error)
+            self._observers.tell(failed)
 
     def visit_ended(self, answer: Answer, error: GatewaydError | None, *, seconds: float, again: bool) -> None:
         """See ``Events``."""
@@ -132,7 +141,14 @@ class DaemonEvents(EventReporter):
     def mails_filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
         """See ``Events``. New deliveries go out at once, and matching that was put off is done."""
         super().mails_filed(account, folder, mails)
-        filings = [filing for one in mails for filing in one.filings]
+        self._follow_up([filing for one in mails for filing in one.filings])
+
+    def filings_added(self, mails: Sequence[MailFiled]) -> None:
+        """See ``mails_filed``."""
+        super().filings_added(mails)
+        self._follow_up([filing for one in mails for filing in one.filings])
+
+    def _follow_up(self, filings: Sequence[Filing]) -> None:
         if any(filing.deliveries for filing in filings):
             self.dispatcher.wake()
         for operator in {filing.operator for filing in filings if filing.is_put_off}:

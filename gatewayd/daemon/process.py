@@ -135,7 +135,7 @@ class Daemon:
         self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._dispatcher.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = self._events.corrector = Corrector(
-            self._store, self._workers, self._instance.name, self._supervisor.hurry
+            self._store, self._workers, self._instance.name, self._supervisor.hurry, self._events
         )
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.tally import Tally
 from gatewayd.errors import PermanentError, TransientError
+from gatewayd.importing.late_filings import tell_added
 from gatewayd.importing.outcomes import contact_types, filings
 from gatewayd.importing.readmission import PAGE, sent_by
 from gatewayd.importing.rematch import BATCH
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.importing.outcomes import AccountRouting
     from gatewayd.importing.readmission import Readmission, Rejudged
     from gatewayd.matching import Matching, OperatorSpec
+    from gatewayd.runtime.events import Events
 
 __all__ = ["Backfill", "Backfiller", "file_old"]
 
@@ -40,6 +42,7 @@ class Backfill:
     #: The user whose account it is.
     user: str | None
     routing: AccountRouting
+    events: Events
     #: Called every few seconds.
     keep_alive: Callable[[], None]
 
@@ -63,7 +66,9 @@ class Backfill:
         others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
         if admitted and others:
             self.store.forget_refused(self.lease, name, others)
-        return self.store.add_filings(self.lease, self.routing.routed(wanted, new=new, back=back)), found.undecided
+        added = self.store.add_filings(self.lease, self.routing.routed(wanted, new=new, back=back))
+        tell_added(self.store, self.events, added, new=new)
+        return len(added), found.undecided
 
 
 def file_old(backfill: Backfill) -> Iterator[int]:
@@ -121,6 +126,7 @@ class Backfiller:
             imports=self._context.imports,
             user=self._account.user,
             routing=self._context.routing,
+            events=self._context.tools.events,
             keep_alive=self._context.sessions.keep_alive,
         )
 

@@ -158,6 +158,7 @@ class Offering:
             imports=self._context.imports,
             user=self._context.account.user,
             routing=self._context.routing,
+            events=self._context.tools.events,
             keep_alive=self._context.sessions.keep_alive,
         )
         while chosen := self._store.chosen_mails(self._lease.account, name, limit=BATCH):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
+from gatewayd.importing.late_filings import tell_added
 from gatewayd.importing.outcomes import AccountRouting, contact_types, filings
 from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import was_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Filing
     from gatewayd.api.queries import FilingView, Viewer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gatewayd.matching import Matching, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.outgoing.routing import Router
+    from gatewayd.runtime.events import Events
 
 __all__ = ["BATCH", "correct", "retry", "retry_put_off", "was_put_off"]
 
@@ -87,6 +89,7 @@ def correct(
     accounts: Mapping[str, AccountConfig],
     *,
     router: Router | None,
+    events: Events,
     keep_alive: Callable[[], None] = lambda: None,
 ) -> Iterator[int]:
     """Give an operator's provisional verdicts again by the records as they are now; yield how many of each batch changed.
@@ -100,13 +103,7 @@ def correct(
     while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
         after = batch[-1].mail_id
         known = {one.mail_id for one in batch if basis.told and one.verdict.version == basis.version and not one.verdict.undecided}
-        # One account's mail at a time, and filed mail apart from mail that must be admitted first.
-        groups: dict[tuple[str, bool], list[Doubted]] = {}
-        for one in batch:
-            account = accounts.get(one.account)
-            served = account is not None and account.imports is not None and name in account.operators
-            if one.mail_id not in known and (one.filed or served):
-                groups.setdefault((one.account, one.filed), []).append(one)
+        groups = _groups([one for one in batch if one.mail_id not in known], accounts, name)
         left = {one.mail_id for one in batch if not one.filed and _is_away(accounts.get(one.account), one.verdict.since)}
         right = {one.mail_id for one in batch} - left - {one.mail_id for group in groups.values() for one in group}
         changed = 0
@@ -114,10 +111,25 @@ def correct(
             account = accounts.get(account_name)
             done, refused = _verdicts(store, matching, group, account, spec=spec, router=router, keep_alive=keep_alive)
             changed += store.correct(name, done) if done else 0
+            if not group[0].filed:
+                tell_added(store, events, done, new={one.mail_id for one in group if one.verdict.fire})
             right |= refused
         if right:
             store.confirm(name, right)
         yield changed
+
+
+def _groups(
+    batch: Iterable[Doubted], accounts: Mapping[str, AccountConfig], operator: str
+) -> dict[tuple[str, bool], list[Doubted]]:
+    """Return what can be decided: one account's mail at a time, and filed mail apart from mail that must be admitted first."""
+    groups: dict[tuple[str, bool], list[Doubted]] = {}
+    for one in batch:
+        account = accounts.get(one.account)
+        served = account is not None and account.imports is not None and operator in account.operators
+        if one.filed or served:
+            groups.setdefault((one.account, one.filed), []).append(one)
+    return groups
 
 
 def _is_away(account: AccountConfig | None, since: datetime) -> bool:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Settled, Suspension, Taken
     from gatewayd.api.directory import DirectoryLook
+    from gatewayd.api.events import MailFiled
     from gatewayd.api.health import AccountHealth, AlarmKind, Answer, Condition
-    from gatewayd.api.ledger import Filed
+    from gatewayd.api.ledger import Filed, Filing
     from gatewayd.errors import GatewaydError
 
 __all__ = ["Events"]
@@ -40,21 +41,12 @@ class Events:
     def mails_filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
         """The new mails of a batch are committed."""
         for one in mails:
-            journal.mail_filed(
-                account,
-                one.entry_id,
-                folder=folder,
-                key=one.key,
-                size=one.mail.source.size,
-                operators=[filing.operator for filing in one.filings],
-                links=sum(len(filing.links) for filing in one.filings),
-                faults=sum(len(filing.faults) for filing in one.filings),
-            )
-            for filing in one.filings:
-                for target in (delivery.target for delivery in filing.deliveries if delivery.withheld):
-                    journal.delivery_withheld(account, one.entry_id, operator=filing.operator, target=target)
-                for fault in filing.faults:
-                    journal.mail_failed(account, one.entry_id, operator=filing.operator, by=fault.by, error=fault.error)
+            _log_filed(account, one.entry_id, one.filings, folder=folder, key=one.key, size=one.mail.source.size)
+
+    def filings_added(self, mails: Sequence[MailFiled]) -> None:
+        """Stored mails are filed for further operators, or for those who could not be asked before: these filings are committed."""
+        for one in mails:
+            _log_filed(one.account, one.mail_id, one.filings, folder=one.folder, key=one.key, size=one.size)
 
     def targets_suspended(self, suspensions: Sequence[Suspension]) -> None:
         """A bounce in a committed batch suspended these targets; they get nothing until a person resumes them."""
@@ -133,3 +125,21 @@ class Events:
             rows = sum(count for _, count in contents.rows)
             journal.directory_loaded(name, rows=rows, faults=len(contents.faults), warnings=len(contents.warnings))
         journal.directory_fault(name, [text for text in look.news if text not in look.error])
+
+
+def _log_filed(account: str, mail_id: int, filings: Sequence[Filing], *, folder: str, key: str, size: int) -> None:
+    journal.mail_filed(
+        account,
+        mail_id,
+        folder=folder,
+        key=key,
+        size=size,
+        operators=[filing.operator for filing in filings],
+        links=sum(len(filing.links) for filing in filings),
+        faults=sum(len(filing.faults) for filing in filings),
+    )
+    for filing in filings:
+        for target in (delivery.target for delivery in filing.deliveries if delivery.withheld):
+            journal.delivery_withheld(account, mail_id, operator=filing.operator, target=target)
+        for fault in filing.faults:
+            journal.mail_failed(account, mail_id, operator=filing.operator, by=fault.by, error=fault.error)

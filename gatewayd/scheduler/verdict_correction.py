@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.matching import OperatorSpec
     from gatewayd.matching.worker_matching import WorkerMatching
     from gatewayd.outgoing.routing import Router
+    from gatewayd.runtime.events import Events
 
 __all__ = ["Corrector"]
 
@@ -37,11 +38,14 @@ class Corrector(BackgroundMatching):
 
     _room = "correcting"
 
-    def __init__(self, store: Store, workers: WorkerMatching, instance: str, hurry: Callable[[Collection[str]], None]) -> None:
+    def __init__(
+        self, store: Store, workers: WorkerMatching, instance: str, hurry: Callable[[Collection[str]], None], events: Events
+    ) -> None:
         """``instance`` is this daemon's name; ``hurry`` lets accounts be visited soon."""
         super().__init__(store, workers)
         self._instance = instance
         self._hurry = hurry
+        self._events = events
         #: Good looks that are not followed up yet, by operator; and the operators whose records changed.
         self._looks: dict[str, DirectoryLook] = {}
         self._changed: set[str] = set()
@@ -111,7 +115,10 @@ class Corrector(BackgroundMatching):
             return
         done = 0
         accounts = config.accounts
-        for count in correct(self._store, self._workers, spec, accounts, router=self._router, keep_alive=self._go_on):
+        again = correct(
+            self._store, self._workers, spec, accounts, router=self._router, events=self._events, keep_alive=self._go_on
+        )
+        for count in again:
             done += count
             self._tell()
             self._go_on()

@@ -70,7 +70,7 @@ class Filer(FilingVerbs):
             (delivery_id,) = enter(connection, [(viewer.operator, entry_id, delivery)], time)
         return Posted(mail_id=entry_id, delivery_id=delivery_id)
 
-    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> Sequence[tuple[int, Filing]]:
         """Commit further filings of the account's mails; what is filed already is left alone."""
         new: dict[tuple[str, int], Filing] = {}
         for mail_id, one in filings:
@@ -88,7 +88,7 @@ class Filer(FilingVerbs):
             # What the operator was offered it has now.
             decided(connection, wanted)
             forget(connection, [key for key in new if key[1] in mine])
-        return len(wanted)
+        return wanted
 
     def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
         """Return ids of the account's mails that the operator has no filing of, and that are no user's."""

@@ -17,6 +17,7 @@ from gatewayd.importing.visit import visit
 from gatewayd.matching import LocalMatching, MatchRequest, OperatorSpec, RawMail
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry.loading import Registry
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.instance import Instance
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
 from gatewayd_sql.options import SqlOptions
@@ -157,6 +158,7 @@ class Gateway:
         self.router: Router | None = None
         self.stopping: Callable[[], bool] = lambda: False
         self.gives_way: Callable[[], bool] = lambda: False
+        self.events = Events()
         #: What each visit is asked to do besides.
         self.task = Task()
         self.desk = Desk(store=self.store, local_matching=self.matching, specs={one.operator.name: one for one in self.specs})
@@ -196,6 +198,7 @@ class Gateway:
             patience=patience,
             stopping=self.stopping,
             gives_way=self.gives_way,
+            events=self.events,
         )
         task = replace(self.task, from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
         return visit(account, self.transport, self.specs, tools, task)

@@ -42,10 +42,10 @@ class FilingVerbs(ABC):
         """
 
     @abstractmethod
-    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> Sequence[tuple[int, Filing]]:
         """Commit further filings of stored mails, as (mail id, filing); existing filings stay as they are.
 
-        That the operators refused these mails is forgotten. Returns how many filings are new.
+        That the operators refused these mails is forgotten. Returns those that are new.
         """
 
     @abstractmethod

@@ -139,9 +139,9 @@ class FilingContract:
         assert store.unfiled("shared", "globetrot", after=ids[0], limit=9) == ids[1:]
         assert not store.unfiled("shared", "acme", after=0, limit=9)
         new = [(mail_id, make_filing("globetrot")) for mail_id in (ids[0], ids[1], ids[0], foreign, 999)]
-        assert store.add_filings(shared.lease, new) == 2
-        assert store.add_filings(shared.lease, [(ids[0], make_filing("acme")), *new]) == 0
-        assert store.add_filings(shared.lease, [*reversed(new), (ids[0], make_filing("acme"))]) == 0
+        assert len(store.add_filings(shared.lease, new)) == 2
+        assert len(store.add_filings(shared.lease, [(ids[0], make_filing("acme")), *new])) == 0
+        assert len(store.add_filings(shared.lease, [*reversed(new), (ids[0], make_filing("acme"))])) == 0
         assert [view.id for view in store.filings(GLOBETROT, Query())] == [ids[1], ids[0]]
         assert store.unfiled("shared", "globetrot", after=0, limit=9) == ids[2:]
 

@@ -213,10 +213,8 @@ class ProofContract:
         assert audited()
         store.discard(ACME, [mail_id])
         assert audited()
-        assert (
-            store.add_filings(shared.lease, [(mail_id, make_filing("third", links=_RECORDS)), (personal, make_filing("third"))])
-            == 2
-        )
+        further = [(mail_id, make_filing("third", links=_RECORDS)), (personal, make_filing("third"))]
+        assert len(store.add_filings(shared.lease, further)) == 2
         assert audited()
         assert len(store.filings(Viewer(operator="third"), Query())) == 2
         assert not store.check().faults

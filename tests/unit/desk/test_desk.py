@@ -12,6 +12,7 @@ from gatewayd.importing.backfilling import Backfill, file_old
 from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
+from gatewayd.runtime.events import Events
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, registry, spec
@@ -250,6 +251,7 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
             imports=ImportConfig(**imports),
             user=None,
             routing=AccountRouting(),
+            events=Events(),
             keep_alive=lambda: None,
         )
         return list(file_old(old))

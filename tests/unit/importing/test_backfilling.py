@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
+from gatewayd.api.health import Task
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.importing.backfilling import Backfill, file_old
 from gatewayd.importing.outcomes import AccountRouting
@@ -17,8 +18,10 @@ from gatewayd.importing.rematch import correct
 from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.matching.operator_matching import OperatorMatching
 from gatewayd.outgoing.routing import Router
+from gatewayd.runtime.events import Events
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
+from tests.unit.heard import events
 from tests.unit.importing.test_readmission import SALES, Records, deliver, known, look
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 from tests.unit.outgoing.test_routing import SIGNER, config, nothing, rule
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
     from gatewayd import Contact, Directory
     from gatewayd.api.directory import Basis
+    from gatewayd.api.events import MailFiled
+    from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
     from gatewayd.matching import LocalMatching, MatchRequest, MatchResult, OperatorSpec
 
@@ -180,6 +185,37 @@ def test_a_directory_at_fault_leaves_it_as_it_is(tmp_path: Path) -> None:
         assert one.gateway.good().tally.filed == 1
 
 
+def test_observers_hear_of_each_filing_once_by_whichever_way_stored_mail_comes_to_a_further_operator(tmp_path: Path) -> None:
+    heard: list[tuple[str, str, bool, bool]] = []
+
+    def filed(_account: str, _folder: str, mails: Sequence[Filed]) -> None:
+        heard.extend((one.key, each.operator, False, one.backlog) for one in mails for each in one.filings)
+
+    def added(mails: Sequence[MailFiled]) -> None:
+        heard.extend((one.key, each.operator, True, one.backlog) for one in mails for each in one.filings)
+
+    with shared(tmp_path) as one:
+        one.gateway.events = events(mails_filed=filed, filings_added=added)
+        one.gateway.specs = (ACME,)
+        deliver(one.gateway, 1, "a@x.example")
+        one.gateway.good()
+        one.gateway.specs = (ACME, GLOBEX)
+        deliver(one.gateway, 2, "b@x.example")
+        one.gateway.good()
+        first, second = (each[0] for each in heard)
+        assert heard == [(first, "acme", False, False), (second, "acme", False, False)]
+        # What it refused, by newer records.
+        one.turn("a@x.example", "b@x.example")
+        one.gateway.good()
+        assert heard[2:] == [(second, "globex", True, True)]
+        # What came before it was added, on purpose.
+        one.gateway.task = Task(from_beginning=True, operator="globex")
+        for _ in range(2):
+            one.gateway.good()
+        assert heard[3:] == [(first, "globex", True, True)]
+        assert len(one.filed()) == 2
+
+
 def test_P6_mail_from_before_an_operator_was_added_is_not_handed_to_it(tmp_path: Path) -> None:
     with shared(tmp_path) as one:
         one.gateway.specs = (ACME,)
@@ -328,6 +364,7 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
             imports=one.gateway.imports,
             user=None,
             routing=AccountRouting(),
+            events=Events(),
             keep_alive=lambda: None,
         )
         assert sum(file_old(old)) == 0
@@ -354,6 +391,7 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
             imports=one.gateway.imports,
             user=owner,
             routing=AccountRouting(),
+            events=Events(),
             keep_alive=lambda: None,
         )
         # Also for a user of the same name, who may be somebody else.
@@ -375,7 +413,8 @@ def provisional(one: Shared, number: int, sender: str) -> None:
 def corrected(one: Shared) -> int:
     """Look at the directory, and give provisional verdicts again, as the daemon does."""
     one.gateway.matching.refresh(GLOBEX)
-    return sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, {"main": account(one)}, router=one.gateway.router))
+    accounts = {"main": account(one)}
+    return sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, accounts, router=one.gateway.router, events=Events()))
 
 
 def account(one: Shared) -> AccountConfig:
@@ -451,7 +490,7 @@ def test_P1_what_an_operator_could_not_decide_while_its_accounts_file_was_away_i
         one.globex.down = False
         one.gateway.matching.refresh(GLOBEX)
         unread = {name: replace(account(one), imports=None) for name in away}
-        assert sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, unread, router=None)) == 0
+        assert sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, unread, router=None, events=Events())) == 0
         one.gateway.good()
         assert corrected(one) == 1
         assert (one.filed(), one.refused()) == (["a@x.example"], ["c@x.example"])

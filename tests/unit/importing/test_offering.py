@@ -13,6 +13,7 @@ from gatewayd.api.health import Task
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
+from tests.unit.heard import events
 from tests.unit.importing.filled import filled
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Contact, OfferView
+    from gatewayd.api.events import MailFiled
 
 ACME, GLOBETROT = Viewer(operator="acme"), Viewer(operator="globetrot")
 CHOSEN = ImportConfig(take="chosen")
@@ -90,9 +92,12 @@ def test_a_second_choice_is_filed_from_the_bytes_that_are_here(shared: Gateway) 
     choose(shared, ACME, "1:2")
     shared.good()
     fetched = len(shared.transport.steps("message"))
+    told: list[MailFiled] = []
+    shared.events = events(filings_added=told.extend)
     choose(shared, GLOBETROT, "1:2")
     shared.good()
     assert [one.key for one in shared.filings("globetrot")] == ["1:2"]
+    assert [(one.key, one.operators) for one in told] == [("1:2", ("globetrot",))]
     assert {one.key: one.decision for one in offers(shared, GLOBETROT, still=False)}["1:2"] == "filed"
     assert len(shared.transport.steps("message")) == fetched
     assert len(shared.filings()) == 1

@@ -12,6 +12,7 @@ from gatewayd import FilingFault, Origin, Query, Viewer
 from gatewayd.api.directory import Basis
 from gatewayd.importing.rematch import correct, retry
 from gatewayd.outgoing.routing import Router
+from gatewayd.runtime.events import Events
 from gatewayd.testing.contracts.custodian import make_filing, make_raw
 from tests.unit.importing.test_backfilling import answer
 from tests.unit.outgoing.test_routing import SIGNER, config, nothing
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def corrected(one: Site, account: Mapping[str, object], *, router: Router | None = None) -> int:
     """Correct with the account changed so; return how many verdicts are others."""
     changed: Mapping[str, AccountConfig] = {"main": replace(one.accounts["main"], **account)}  # type: ignore[arg-type]
-    return sum(correct(one.store, one.gateway.matching, one.spec, changed, router=router or one.router))
+    return sum(correct(one.store, one.gateway.matching, one.spec, changed, router=router or one.router, events=Events()))
 
 
 def news(one: Site) -> None:
@@ -75,7 +76,7 @@ def test_without_a_sound_directory_nothing_is_corrected_and_nothing_confirmed(tm
         mail_id = one.file(1, stale())
         news(one)
         says = Says(one.gateway.matching, basis)
-        assert list(correct(one.store, says, one.spec, one.accounts, router=one.router)) == []  # type: ignore[arg-type]
+        assert list(correct(one.store, says, one.spec, one.accounts, router=one.router, events=Events())) == []  # type: ignore[arg-type]
         assert one.correct() == 1
         assert one.linked() == {mail_id}
 
@@ -179,7 +180,7 @@ def test_P6_personal_mail_that_is_corrected_is_its_users_whatever_became_of_the_
         enter(one, make_raw(1), stale(), owner="irina")
         news(one)
         known = {name: replace(one.accounts[name], **more) for name, more in accounts.items()}  # type: ignore[arg-type]
-        assert sum(correct(one.store, one.gateway.matching, one.spec, known, router=one.router)) == 1
+        assert sum(correct(one.store, one.gateway.matching, one.spec, known, router=one.router, events=Events())) == 1
         (view,) = one.store.filings(Viewer(operator="acme", users=("irina",)), Query())
         assert (view.user, [link.id for link in view.links]) == ("irina", ["R9"])
         assert one.store.filings(ACME, Query()) == []

@@ -33,6 +33,7 @@ from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.outgoing.routing import Rate, Router
+from gatewayd.runtime.events import Events
 from gatewayd.testing import make_mail
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd_threads.matcher import Threads
@@ -473,9 +474,9 @@ class Remembering:
         self.written += [filing for _, filing in filings]
         self._store.refile(viewer, filings)
 
-    def add_filings(self, _lease: Any, filings: Sequence[tuple[int, Filing]]) -> int:
+    def add_filings(self, _lease: Any, filings: Sequence[tuple[int, Filing]]) -> Sequence[tuple[int, Filing]]:
         self.written += [filing for _, filing in filings]
-        return len(filings)
+        return filings
 
 
 @pytest.mark.parametrize("fire", [False, True])
@@ -512,6 +513,7 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
             imports=ImportConfig(),
             user=None,
             routing=routing,
+            events=Events(),
             keep_alive=lambda: None,
         )
         assert next(file_old(backfill)) == 3

@@ -17,6 +17,7 @@ from gatewayd.message.mail import unread
 from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
+from tests.unit.heard import events
 from tests.unit.kernel import BOOKING, Gateway, directory, matcher, spec
 from tests.unit.outgoing.test_routing import router, rule
 from tests.unit.supervised import until
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pytest
 
     from gatewayd import Contact, Directory, Finding, Mail, Record
+    from gatewayd.api.events import MailFiled
     from gatewayd.matching import MatchRequest, OperatorSpec
     from gatewayd.outgoing.routing import Router
 
@@ -82,6 +84,9 @@ class Site:
         self.gateway = Gateway(folder, FakeTransport(account="main"), imports=self.imports, plugins=made, specs=[self.spec])
         self.router: Router = router(rule(1, "duty", linked=("reservation",)), rule(2, "crm", unlinked=True))
         self.store = self.gateway.store
+        #: What observers hear of.
+        self.told: list[MailFiled] = []
+        self.events = events(filings_added=self.told.extend)
         self.hand = Custodian.of(self.store, "main", holder=self.gateway.owner.name)
 
     @property
@@ -101,7 +106,7 @@ class Site:
         self.gateway.matching.refresh(self.spec)
 
     def correct(self) -> int:
-        return sum(correct(self.store, self.gateway.matching, self.spec, self.accounts, router=self.router))
+        return sum(correct(self.store, self.gateway.matching, self.spec, self.accounts, router=self.router, events=self.events))
 
     def linked(self) -> set[int]:
         return {one.id for one in self.store.filings(ACME, Query()) if one.links}
@@ -210,6 +215,9 @@ def test_an_operator_that_could_not_decide_admits_later_what_is_stored(tmp_path:
         assert one.correct() == 1
         assert [each.id for each in one.store.filings(ACME, Query())] == [anna]
         assert one.sent() == [(anna, "duty")]
+        (told,) = one.told
+        assert (told.account, told.folder, told.key, told.mail_id, told.operators) == ("main", "INBOX", "1", anna, ("acme",))
+        assert (told.size, told.backlog) == (len(make_raw(1)), False), "its rules fired"
         one.records.contacts.add("otto@example.com")
         one.records.version = 3
         one.look()
@@ -222,7 +230,7 @@ def test_an_account_that_is_gone_corrects_what_is_filed_and_admits_nothing_until
         back = one.file(2, stale(undecided=True), filed=False)
         one.records.booking, one.records.version = True, 2
         one.look()
-        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router)) == 1
+        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router, events=one.events)) == 1
         assert [each.id for each in one.store.filings(ACME, Query())] == [filed]
         assert one.correct() == 1
         assert {each.id for each in one.store.filings(ACME, Query())} == {filed, back}
@@ -232,7 +240,7 @@ def test_what_an_account_has_left_that_is_gone_for_a_week_is_final(tmp_path: Pat
     with site(tmp_path) as one:
         one.file(2, stale(undecided=True, since=NOW - timedelta(days=8)), filed=False)
         one.look()
-        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router)) == 0
+        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router, events=one.events)) == 0
         assert one.correct() == 0
 
 
@@ -291,7 +299,7 @@ def test_what_no_parser_could_bear_this_time_stays_provisional(tmp_path: Path) -
         filed = one.hand.outcome("1", make_raw(1), make_filing(links=[BOOKING]))
         one.hand.commit(replace(filed, provisional=(stale(),)))
         blind = Blind(Basis(loaded_at=datetime.now(UTC), version="2"))
-        assert sum(correct(one.store, blind, one.spec, one.accounts, router=one.router)) == 0
+        assert sum(correct(one.store, blind, one.spec, one.accounts, router=one.router, events=one.events)) == 0
         assert one.linked() == {filed.entry_id}
         one.records.version = 2
         one.look()
@@ -333,7 +341,7 @@ class Workers:
 
 @contextmanager
 def corrector(one: Site, hurried: list[str]) -> Iterator[Corrector]:
-    made = Corrector(one.store, Workers(one), "me", hurried.extend)  # type: ignore[arg-type]
+    made = Corrector(one.store, Workers(one), "me", hurried.extend, one.events)  # type: ignore[arg-type]
     config = Config(
         folder=one.gateway.folder,
         state=one.gateway.folder,
