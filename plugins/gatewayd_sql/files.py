@@ -88,7 +88,7 @@ class Files:
     def _prove_header(self) -> None:
         if self.header and not self.header.is_ours():
             keep_out(self._log)
-            self._end("overwritten")
+            self._end("the database was overwritten")
 
     def _put_log_aside(self) -> None:
         """Rename the log of the database before, and its index: they would be taken for those of the one that lies there."""
@@ -100,10 +100,10 @@ class Files:
         advice = "Put it back where it was, or stop gatewayd and restore a backup. Nothing is imported meanwhile."
         raise TransientError(f"{self._file}: the database's file is gone", advice=advice)
 
-    def _end(self, what: str = "replaced, or its write-ahead log taken away,") -> NoReturn:
+    def _end(self, what: str = "the database was replaced, or its write-ahead log taken away,") -> NoReturn:
         self._replaced = self._replaced or what
         raise StoreReplaced(
-            f"{self._file}: the database was {self._replaced} while gatewayd had it open",
+            f"{self._file}: {self._replaced} while gatewayd had it open",
             advice="This process writes nothing any more, and ends; the next one works with the database that lies there.",
         )
 
