@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, event, make_url
 
 from gatewayd import ConfigError
 from gatewayd_sql.files import Files
+from gatewayd_sql.postgresql_rows import run_for_rows
 
 if TYPE_CHECKING:
     import psycopg
@@ -85,6 +86,7 @@ def connect(url: URL) -> Engines:
         raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
     event.listen(engine, "connect", _holds_every_character)
     event.listen(engine, "connect", _commits_are_on_the_disk)
+    event.listen(engine, "do_executemany", run_for_rows)
     return Engines(engine.execution_options(isolation_level="REPEATABLE READ"), engine)
 
 
