@@ -180,9 +180,8 @@ class App:
         with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
         return Desk(
             store=self.store,
-            local_matching=self.local_matching,
             specs=self.specs,
-            guarded=lambda: self.matching,
+            matching=lambda: self.matching,
             with_users=with_users,
             router=lambda: self.router,
         )

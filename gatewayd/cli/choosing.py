@@ -10,7 +10,7 @@ from gatewayd.api.health import Task
 from gatewayd.api.offers import OfferQuery
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
-from gatewayd.desk.following import accounts_seen
+from gatewayd.desk.following import accounts_seen, importing_accounts
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
@@ -37,16 +37,11 @@ def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountC
 
     Raises PermanentError for one that this viewer may not see, as for one that there is not.
     """
-    mine = {name: one for name, one in accounts_seen(app.config, app.store, viewer).items() if one.imports}
     for name in names:
-        if name not in mine:
+        if name not in accounts_seen(app.config, app.store, viewer):
+            # One that is faulty is told so.
             app.account(name)
-            have = ", ".join(sorted(mine)) or "none"
-            raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
-    if names:
-        return [mine[name] for name in names]
-    choices = app.store.choices(viewer) if len(viewer.users) == 1 else {}
-    return [one for name, one in mine.items() if one.imports and one.imports.enabled and choices.get(name, True)]
+    return importing_accounts(app.config, app.store, viewer, names)
 
 
 def download(

@@ -9,6 +9,7 @@ import click
 from gatewayd.api.store.subscriptions import Share
 from gatewayd.cli import output
 from gatewayd.cli.params import asker_of, json_option
+from gatewayd.desk import sharing
 from gatewayd.desk.following import accounts_seen, following
 from gatewayd.errors import PermanentError
 
@@ -67,13 +68,12 @@ def _show(app: App, *, user: str, as_json: bool) -> None:
 def _set(app: App, *, accounts: Sequence[str], user: str, followed: bool) -> None:
     """Follow accounts, or don't: `remote --user` and `mail list --user` list mail of those that the user follows."""
     viewer = _viewer(app, user)
-    seen = {one.account for one in following(app.config, app.store, viewer)}
+    seen = accounts_seen(app.config, app.store, viewer)
     for name in accounts:
         if name not in seen:
+            # One that is faulty, or that there is not, is told so.
             app.account(name)
-            have = ", ".join(sorted(seen)) or "none"
-            raise PermanentError(f"{viewer.users[0]} has no mail of account {name}", advice=f"Accounts are: {have}.")
-    changed = sum(app.store.follow(viewer, name, followed=followed) for name in accounts)
+    changed = sharing.follow(app.config, app.store, viewer, accounts, followed=followed)
     output.note(f"{output.count(changed, 'account')} {'followed' if followed else 'no longer followed'} from now on.")
 
 
@@ -84,15 +84,12 @@ def _set(app: App, *, accounts: Sequence[str], user: str, followed: bool) -> Non
 def _ask(app: App, *, account: str, user: str) -> None:
     """Ask the user of a personal account of the same operator to share it."""
     viewer = _viewer(app, user)
-    found = app.account(account)
-    if found.user is None or viewer.operator not in found.operators or found.user in viewer.users:
-        what = f"account {account} is not the personal account of another user of {viewer.operator}"
-        raise PermanentError(what, advice="`gatewayd subscriptions show` lists what you may see without asking.")
-    if account in accounts_seen(app.config, app.store, viewer):
+    app.account(account)
+    owner = sharing.ask_share(app.config, app.store, viewer, account)
+    if owner is None:
         output.note(f"Account {account} is shared with {viewer.users[0]}.")
         return
-    done = app.store.ask_share(viewer, account, owner=found.user)
-    output.note(f"{found.user} is asked{'' if done else ' already'}, and agrees or refuses by `gatewayd subscriptions`.")
+    output.note(f"{owner} is asked, and agrees or refuses by `gatewayd subscriptions`.")
 
 
 @_subscriptions.command("agree")
@@ -103,9 +100,8 @@ def _ask(app: App, *, account: str, user: str) -> None:
 def _agree(app: App, *, account: str, other: str, user: str) -> None:
     """Share the own personal account with USER, who asked for it or not: all its mail, and what it offers."""
     viewer, name = _viewer(app, user), _other(app, user, other)
-    if app.account(account).user not in viewer.users or viewer.operator not in app.account(account).operators:
-        raise PermanentError(f"account {account} is not {viewer.users[0]}'s own", advice="Its own user shares it.")
-    done = app.store.answer_share(viewer, account, user=name, agree=True)
+    app.account(account)
+    done = sharing.share(app.config, app.store, viewer, account, name)
     output.note(f"Account {account} is shared with {name}{'' if done else ' already'}.")
 
 
@@ -117,9 +113,7 @@ def _agree(app: App, *, account: str, other: str, user: str) -> None:
 def _refuse(app: App, *, account: str, other: str, user: str) -> None:
     """Refuse what USER asked for."""
     viewer, name = _viewer(app, user), _other(app, user, other)
-    if _state(app, viewer, account, name) != "asked":
-        raise PermanentError(f"{name} does not ask for account {account}", advice="See `gatewayd subscriptions show`.")
-    app.store.answer_share(viewer, account, user=name, agree=False)
+    sharing.refuse_share(app.store, viewer, account, name)
     output.note(f"{name} is refused.")
 
 
@@ -131,14 +125,7 @@ def _refuse(app: App, *, account: str, other: str, user: str) -> None:
 def _end(app: App, *, account: str, other: str, user: str) -> None:
     """End what the own account was shared with USER by `agree`. What its file shares, an administrator ends."""
     viewer, name = _viewer(app, user), _other(app, user, other)
-    found = app.config.accounts.get(account)
-    by_file = found is not None and found.user in viewer.users and name in found.share
-    if _state(app, viewer, account, name) != "agreed":
-        advice = (
-            f"accounts/{account}.yaml shares it: an administrator ends that." if by_file else "See `gatewayd subscriptions show`."
-        )
-        raise PermanentError(f"{viewer.users[0]} does not share account {account} with {name}", advice=advice)
-    app.store.answer_share(viewer, account, user=name, agree=False)
+    by_file = sharing.end_share(app.config, app.store, viewer, account, name)
     still = f" It is still shared by accounts/{account}.yaml." if by_file else ""
     output.note(f"{viewer.users[0]} no longer shares account {account} with {name}.{still}")
 
@@ -154,12 +141,6 @@ def _other(app: App, user: str, other: str) -> str:
     if name in viewer.users:
         raise PermanentError(f"{name} is the account's own user", advice="Name another user.")
     return name
-
-
-def _state(app: App, viewer: Viewer, account: str, user: str) -> str:
-    """Return what the store has of the viewer's sharing with one user; empty where it has nothing."""
-    asked = (account, viewer.users[0], user)
-    return next((one.state for one in app.store.shares(viewer) if (one.account, one.owner, one.user) == asked), "")
 
 
 def _shares(app: App, viewer: Viewer) -> Iterator[tuple[Share, str]]:

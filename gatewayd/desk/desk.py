@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.values import Kind, Record
     from gatewayd.desk.values import PreparedMail
-    from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec
+    from gatewayd.matching import DirectoryAnswers, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
     from gatewayd.outgoing.routing import Router
@@ -43,19 +43,14 @@ class Desk:
     """The desk of one process."""
 
     store: Store
-    local_matching: LocalMatching
+    #: Calls matchers and directories; made when it is first asked for.
+    matching: Callable[[], DirectoryAnswers]
     #: The operators' specs, by name.
     specs: Mapping[str, OperatorSpec]
     #: The operators that have users, and so personal mail.
     with_users: Collection[str] = ()
-    #: Calls matchers and directories in guards of its own, made when it is first asked for; None: ``local_matching`` does.
-    guarded: Callable[[], DirectoryAnswers] | None = None
     #: Applies the forward rules. Made when it is first needed: its key may be missing, and reading mail does not need it.
     router: Callable[[], Router | None] = lambda: None
-
-    @property
-    def _matching(self) -> DirectoryAnswers:
-        return self.guarded() if self.guarded else self.local_matching
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -110,7 +105,7 @@ class Desk:
 
     def _asked(self, operator: str, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         try:
-            return self._matching.ask(self.specs[operator], question)
+            return self.matching().ask(self.specs[operator], question)
         except DirectoryFailed as error:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
@@ -121,7 +116,7 @@ class Desk:
         It is explained as if it came by ``account``, whose error queue is ``queue``. Nothing is stored. Raises what
         ``MatchRun.result`` raises.
         """
-        matching, router, spec = self._matching, self.router(), self.specs[operator]
+        matching, router, spec = self.matching(), self.router(), self.specs[operator]
         matching.refresh(spec)
         request = MatchRequest(raw_mails=(RawMail(_ID, source),), specs=(spec,), explain=True)
         matched = matching.begin(request).result(lambda: None)
@@ -174,6 +169,6 @@ class Desk:
         """
         spec = self.specs[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
-        matching, router = self._matching, self.router()
+        matching, router = self.matching(), self.router()
         yield from retry(self.store, matching, spec, viewer, query, router=router, fire=forward)
         yield from retry_put_off(self.store, matching, spec, viewer, query, router=router, fire=forward)

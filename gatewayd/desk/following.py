@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gatewayd.api.queries import Viewer
+from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig, Config
 
-__all__ = ["Following", "accounts_seen", "following", "viewer_of"]
+__all__ = ["Following", "accounts_seen", "following", "importing_accounts", "viewer_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,22 @@ def accounts_seen(config: Config, store: Store, viewer: Viewer) -> Mapping[str, 
         for name, one in config.accounts.items()
         if viewer.operator in one.operators and (one.user is None or one.user in viewer.users or (name, one.user) in shared)
     }
+
+
+def importing_accounts(config: Config, store: Store, viewer: Viewer, names: Sequence[str] = ()) -> list[AccountConfig]:
+    """Return the importing accounts that the viewer may see: those of ``names``, or else those that the viewer follows.
+
+    Raises PermanentError for one that this viewer may not see, as for one that there is not.
+    """
+    mine = {name: one for name, one in accounts_seen(config, store, viewer).items() if one.imports}
+    for name in names:
+        if name not in mine:
+            have = ", ".join(sorted(mine)) or "none"
+            raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
+    if names:
+        return [mine[name] for name in names]
+    choices = store.choices(viewer) if len(viewer.users) == 1 else {}
+    return [one for name, one in mine.items() if one.imports and one.imports.enabled and choices.get(name, True)]
 
 
 def following(config: Config, store: Store, viewer: Viewer) -> Sequence[Following]:

@@ -161,7 +161,7 @@ class Gateway:
         self.events = Events()
         #: What each visit is asked to do besides.
         self.task = Task()
-        self.desk = Desk(store=self.store, local_matching=self.matching, specs={one.operator.name: one for one in self.specs})
+        self.desk = Desk(store=self.store, matching=lambda: self.matching, specs={one.operator.name: one for one in self.specs})
 
     def another_store(self, url: str | None = None) -> Sql:
         """The same store, as another process opens it."""

@@ -107,7 +107,7 @@ def test_where_nothing_can_be_done_it_is_tried_twice(gateway: Gateway) -> None:
 def test_a_person_who_asks_for_another_try_gets_all_of_it(gateway: Gateway) -> None:
     assert isinstance(gateway.matching, Tired)
     gateway.matching.can = 4
-    desk = replace(gateway.desk, local_matching=gateway.matching)
+    desk = replace(gateway.desk, matching=lambda: gateway.matching)
     last = {one.id: bool(one.faults) for batch in desk.retry(ACME, None) for one in batch}
     assert len(last) == 7
     assert not any(last.values())
