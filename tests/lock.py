@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 #: What README installs: each kind of plugin that is our own works, with what it needs.
-_PLAIN = ["--extra", "demo", "--extra", "checkout"]
+_PLAIN = ["--extra", "demo", "--extra", "web", "--extra", "checkout"]
 #: The lock files, and with which extras each is resolved.
 LOCKS = {
     "requirements.lock": _PLAIN,

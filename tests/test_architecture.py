@@ -46,6 +46,14 @@ OWNERS = {
     "dns": {"gatewayd.cli"},
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
+    "starlette": {"gatewayd_web"},
+    "uvicorn": {"gatewayd_web"},
+    "jinja2": {"gatewayd_web"},
+    "sse_starlette": {"gatewayd_web"},
+    "nh3": {"gatewayd_web"},
+    "argon2": {"gatewayd.access"},
+    # Tests alone drive a browser.
+    "playwright": set(),
     "threading": {
         "gatewayd.api.hosts",
         "gatewayd.api.http",
