@@ -210,6 +210,7 @@ from gatewayd.message.mail import Mail as Mail
 from gatewayd.message.mail import file_of as file_of
 from gatewayd.message.mail import parse as parse
 from gatewayd.message.message_ids import reference as reference
+from gatewayd.message.reading import ShownText as ShownText
 from gatewayd.message.values import CHUNK as CHUNK
 from gatewayd.message.values import Address as Address
 from gatewayd.message.values import Attachment as Attachment

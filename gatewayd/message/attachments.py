@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gatewayd.message.control_characters import clean
 from gatewayd.message.transfer_encoding import BASE64, transfer_decoded
 from gatewayd.message.values import CHUNK, Attachment
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from gatewayd.message.sources import Raw
     from gatewayd.message.values import Part
 
-__all__ = ["attachment", "type_of"]
+__all__ = ["attachment", "bare_id", "type_of"]
 
 _MAX_NAME = 255
+_MAX_ID = 998
 _UNSAFE = re.compile(r"[/\\\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _EXTENSIONS = {
     "text/plain": "txt",
@@ -62,7 +64,19 @@ _TYPES = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())}
 
 def attachment(raw: Raw, leaf: Leaf, number: int) -> Attachment:
     """Return a leaf as an attachment; if it has no name, it gets one with ``number``, which counts from 1."""
-    return Attachment(name=_name(leaf, number), type=leaf.part.type, size=_size(raw, leaf.part), part=leaf.part)
+    size = _size(raw, leaf.part)
+    return Attachment(
+        name=_name(leaf, number),
+        type=leaf.part.type,
+        size=size,
+        part=leaf.part,
+        content_id=clean(bare_id(leaf.content_id))[:_MAX_ID],
+    )
+
+
+def bare_id(content_id: str) -> str:
+    """Return a Content-ID as URLs of the scheme ``cid`` have it (RFC 2392): without its brackets."""
+    return content_id.strip(" \t<>")
 
 
 def type_of(name: str) -> str:

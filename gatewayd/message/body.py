@@ -10,7 +10,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote
 
-from gatewayd.message.attachments import type_of
+from gatewayd.message.attachments import bare_id, type_of
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.mime import TEXTS, Leaf
 from gatewayd.message.transfer_encoding import transfer_decoded
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.message.mime import Multipart, Node
     from gatewayd.message.sources import Raw
 
-__all__ = ["Alternatives", "Body", "Text", "arranged", "parts_of"]
+__all__ = ["Alternatives", "Body", "Text", "arranged", "has_html", "parts_of"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class _Walk:
             inline = how == "inline" or (how == "version" and bool(text))
             if how == "named" and not inline:
                 named = self._content_ids() if named is None else named
-                inline = leaf.content_id.strip(" \t<>") in named
+                inline = bare_id(leaf.content_id) in named
             if id(leaf.part) in shown and leaf.disposition != "attachment":
                 # The text itself is no file, unless it has a name by which somebody may ask for it.
                 inline = True
@@ -141,8 +141,8 @@ class _Walk:
                 versions.append(text)
         if node.kind == "multipart/alternative" and len(versions) > 1:
             # Plain text precedes html; of two that are alike, the last one is the best.
-            plain = [version for version in versions if not _has_html(version)]
-            html = [version for version in versions if _has_html(version)]
+            plain = [version for version in versions if not has_html(version)]
+            html = [version for version in versions if has_html(version)]
             return (Alternatives((*reversed(plain), *reversed(html))),)
         return tuple(part for text in versions for part in text)
 
@@ -223,5 +223,6 @@ class _Walk:
 _PAGES = 20
 
 
-def _has_html(text: Text) -> bool:
-    return any(_has_html(one.versions[0]) if isinstance(one, Alternatives) else one.type == "text/html" for one in text)
+def has_html(text: Text) -> bool:
+    """Whether html is among the parts of a text."""
+    return any(has_html(one.versions[0]) if isinstance(one, Alternatives) else one.type == "text/html" for one in text)

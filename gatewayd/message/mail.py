@@ -5,7 +5,6 @@ Parsing never raises, and is bounded in parts, depth and bytes (promises P4, P5,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,13 +12,11 @@ from typing import TYPE_CHECKING
 from gatewayd.message import containers, header_parsing, mime
 from gatewayd.message.addresses import address_list
 from gatewayd.message.attachments import attachment
-from gatewayd.message.body import Alternatives, arranged
-from gatewayd.message.charsets import to_text
+from gatewayd.message.body import arranged
 from gatewayd.message.control_characters import clean
 from gatewayd.message.dates import date
 from gatewayd.message.encoded_words import header_text
-from gatewayd.message.html_text import declared, html_to_text
-from gatewayd.message.rtf import rtf_to_text
+from gatewayd.message.reading import Reading
 from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import CHUNK
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.message.body import Text
+    from gatewayd.message.reading import ShownText
     from gatewayd.message.values import Address, Attachment, Part, Source
 
 __all__ = ["BytesSource", "Mail", "anchor", "file_of", "message_id", "parse", "unread", "was_read"]
@@ -40,7 +38,6 @@ _MAX_VALUE = 16_384
 _MAX_SUBJECT = 4096
 _MAX_ADDRESSES = 1000
 _MAX_ATTACHMENTS = 500
-_MAX_TEXT = CHUNK
 _MAX_ID = 998
 
 
@@ -87,7 +84,15 @@ class Mail:
     @property
     def text(self) -> str:
         """The readable text, with html reduced to text. It is decoded at each access; at most 1 MiB is read."""
-        return _Reading(self.source).text(self.body)
+        return Reading(self.source).text(self.body)
+
+    @property
+    def shown(self) -> tuple[ShownText, ...]:
+        """The text as its writer meant people to see it: html where there is html, as it came. It must be made safe first.
+
+        It is decoded at each access; at most 2 MiB are read, and 100 pieces.
+        """
+        return Reading(self.source, room=2 * CHUNK).shown(self.body)
 
     def raw(self) -> Iterator[bytes]:
         """Yield the raw message, as the server sent it, in pieces of at most 1 MiB."""
@@ -107,45 +112,6 @@ def file_of(source: Source, part: Part) -> Iterator[bytes]:
     """Yield the decoded bytes of a part of a message, in pieces of at most 1 MiB."""
     held = containers.inside(source, part.within)
     return transfer_decoded(pieces(held, part.offset, part.length), part.encoding)
-
-
-#: A visible character. Some programs write a plain text of white space and zero-width characters only.
-_SAYS = re.compile(
-    "[^\\s\u00ad\u034f\u061c\u115f\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe0f\ufeff]"
-)
-
-
-class _Reading:
-    """Reads the text of one mail, at most 1 MiB of it."""
-
-    def __init__(self, source: Source) -> None:
-        self._contents = containers.ContainerContents(source)
-        self._room = _MAX_TEXT
-
-    def text(self, body: Text) -> str:
-        """Return the text of the parts, joined by line ends."""
-        return "\n".join([self._best(one) if isinstance(one, Alternatives) else self._part(one) for one in body])
-
-    def _best(self, alternatives: Alternatives) -> str:
-        """Return the first version that is not blank; if all are blank, the first."""
-        first = ""
-        for version in alternatives.versions:
-            text = self.text(version)
-            if _SAYS.search(text):
-                return text
-            first = first or text
-        return first
-
-    def _part(self, part: Part) -> str:
-        data = self._contents(part.within).read(part.offset, min(part.length, self._room))
-        self._room -= len(data)
-        data = b"".join(transfer_decoded([data], part.encoding))
-        if part.type == "text/rtf":
-            return clean(rtf_to_text(data), line=False)
-        charset = declared(data, part.charset) if part.type == "text/html" else part.charset
-        text = to_text(data, charset).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-        text = clean(text, line=False)
-        return html_to_text(text) if part.type == "text/html" else text
 
 
 def anchor(headers: bytes) -> str:

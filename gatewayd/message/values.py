@@ -5,7 +5,7 @@ Values that often go from process to process have no slots: pickle then handles 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 __all__ = ["CHUNK", "Address", "Attachment", "Container", "Part", "Source"]
@@ -64,6 +64,8 @@ class Attachment:
     #: Size in bytes after decoding.
     size: int
     part: Part
+    #: The Content-ID by which html refers to it (RFC 2392), without brackets; empty if it has none, or comes from the store.
+    content_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
