@@ -1,5 +1,8 @@
 # All that a plugin's author imports, one name a line. ``gatewayd.runtime.lazy_imports`` reads this file when gatewayd is imported.
 
+from gatewayd.access.people import Person as Person
+from gatewayd.access.people import may as may
+from gatewayd.access.people import person_of as person_of
 from gatewayd.api.connection import ANSWER_BYTES as ANSWER_BYTES
 from gatewayd.api.connection import LEAST_RATE as LEAST_RATE
 from gatewayd.api.connection import Connection as Connection
@@ -134,6 +137,7 @@ from gatewayd.api.spool import Spool as Spool
 from gatewayd.api.store import DELIVERY_SECONDS as DELIVERY_SECONDS
 from gatewayd.api.store import LEASE_SECONDS as LEASE_SECONDS
 from gatewayd.api.store import AccountVerbs as AccountVerbs
+from gatewayd.api.store import ActivityVerbs as ActivityVerbs
 from gatewayd.api.store import AdmissionVerbs as AdmissionVerbs
 from gatewayd.api.store import DeliveryVerbs as DeliveryVerbs
 from gatewayd.api.store import DeskVerbs as DeskVerbs
@@ -152,6 +156,7 @@ from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
 from gatewayd.api.store import SubscriptionVerbs as SubscriptionVerbs
 from gatewayd.api.store import UserVerbs as UserVerbs
+from gatewayd.api.store import WebSessionVerbs as WebSessionVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
 from gatewayd.api.store.subscriptions import Share as Share
 from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS as MOST_USER_ACCOUNTS
@@ -159,6 +164,10 @@ from gatewayd.api.store.user_accounts import NewUserAccount as NewUserAccount
 from gatewayd.api.store.user_accounts import UserAccount as UserAccount
 from gatewayd.api.store.user_accounts import UserAccountVerbs as UserAccountVerbs
 from gatewayd.api.store.users import KnownUser as KnownUser
+from gatewayd.api.store.web_sessions import ACTIVITY_DAYS as ACTIVITY_DAYS
+from gatewayd.api.store.web_sessions import MOST_ACTIVITIES as MOST_ACTIVITIES
+from gatewayd.api.store.web_sessions import MOST_WEB_SESSIONS as MOST_WEB_SESSIONS
+from gatewayd.api.store.web_sessions import TOUCH_SECONDS as TOUCH_SECONDS
 from gatewayd.api.tally import Commit as Commit
 from gatewayd.api.tally import Tally as Tally
 from gatewayd.api.timestamps import moment as moment
@@ -193,6 +202,11 @@ from gatewayd.api.verdicts import Doubted as Doubted
 from gatewayd.api.verdicts import Judged as Judged
 from gatewayd.api.verdicts import Provisional as Provisional
 from gatewayd.api.verdicts import Refused as Refused
+from gatewayd.api.web_sessions import ROLES as ROLES
+from gatewayd.api.web_sessions import Activity as Activity
+from gatewayd.api.web_sessions import Deed as Deed
+from gatewayd.api.web_sessions import Role as Role
+from gatewayd.api.web_sessions import WebSession as WebSession
 from gatewayd.errors import AuthError as AuthError
 from gatewayd.errors import ConfigError as ConfigError
 from gatewayd.errors import Fault as Fault

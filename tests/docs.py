@@ -48,6 +48,7 @@ ROOMS = [
     "outgoing",
     "importing",
     "desk",
+    "access",
     "scheduler",
     "daemon",
     "cli",

@@ -17,6 +17,7 @@ from gatewayd.config.models.account import ImportConfig, SendConfig
 from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models.operator import UserConfig
+from gatewayd.config.models.web import WebConfig
 from gatewayd.config.references import ca_files, outside_faults
 from gatewayd.config.renaming import FileChanges, file_changes, free_names, is_due
 from gatewayd.config.rights import right_faults
@@ -42,6 +43,7 @@ __all__ = [
     "TargetConfig",
     "UserConfig",
     "UserPasswords",
+    "WebConfig",
     "WorkersConfig",
     "accept",
     "account_of",

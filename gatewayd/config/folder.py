@@ -67,7 +67,6 @@ class FolderReading:
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
         self._faults += self._main.checker.lesser_faults
-        self._digests[main.FILE] = self._main.checker.document.digest
         self._plugins(_used(operators, accounts) | {("stores", store[0])}, found.plugins.without)
         return Config(
             folder=self._folder,
@@ -90,10 +89,11 @@ class FolderReading:
             notify=notify,
             notify_options=notify_options,
             metrics=found.metrics,
+            web=found.web,
             faults=tuple(sorted(self._faults)),
             standing_in=tuple(sorted(self._standing_in)),
             secrets=tuple(self._secrets),
-            digests=self._digests,
+            digests={**self._digests, main.FILE: self._main.checker.document.digest},
         )
 
     def _between(

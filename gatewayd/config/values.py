@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import AccountsOfUsers, LimitsConfig, LogConfig, WorkersConfig
+from gatewayd.config.models.web import WebConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -165,6 +166,7 @@ class Config:
     notify_options: Plugin.Options | None = None
     #: None: metrics are not served.
     metrics: MetricsConfig | None = None
+    web: WebConfig = field(default_factory=WebConfig)
     #: Every fault of every operator and account, by file and line.
     faults: tuple[Fault, ...] = ()
     #: The faulty files that run as last accepted; see ``running``.
@@ -173,6 +175,11 @@ class Config:
     secrets: tuple[SecretUse, ...] = ()
     #: The operators' and accounts' files that were found, each with the SHA-256 of what was read; empty for a faulty one.
     digests: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def web_socket(self) -> Path:
+        """The daemon's socket, by which the pages ask for what is written."""
+        return self.web.socket or self.state / "web.sock"
 
     def secrets_by_file(self) -> Iterator[tuple[str, Secret]]:
         """Yield each secret with a file that needs it: the file that names it, and an account that names its credential."""

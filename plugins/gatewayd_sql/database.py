@@ -11,10 +11,10 @@ from sqlalchemy import create_mock_engine, event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError, GatewaydError
 from gatewayd_sql import engines
+from gatewayd_sql.access_tables import metadata
 from gatewayd_sql.catalog import CATALOG, Catalog
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
-from gatewayd_sql.user_account_tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatewayd import Store
 from gatewayd_sql.accounts import Accounts
+from gatewayd_sql.activities import Activities
 from gatewayd_sql.admission import Refusals
 from gatewayd_sql.auditing import Auditor
 from gatewayd_sql.database import Database, asked
@@ -26,6 +27,7 @@ from gatewayd_sql.sending import Sending
 from gatewayd_sql.subscriptions import Subscriptions
 from gatewayd_sql.user_accounts import UserAccountTables
 from gatewayd_sql.users import Users
+from gatewayd_sql.web_sessions import WebSessions
 
 __all__ = ["Sql"]
 
@@ -51,6 +53,8 @@ class Sql(
     Users,
     UserAccountTables,
     Subscriptions,
+    WebSessions,
+    Activities,
     SqlOffer,
     # By the base alone Python would not notice that a verb is missing.
     Store,

@@ -41,6 +41,9 @@ NO_NAMES = {
     # Mailboxes that users added: their accounts keep their names, which nothing else ever has.
     "user_account.name", "user_account.mark", "user_account.kind", "user_account.host", "user_account.security",
     "user_account.address", "user_account.username", "user_account.key_id", "given_name.stem",
+    # People who use the pages; the activity log says who did something, as it was called then.
+    "web_session.address", "web_session.agent", "user_password.hashed", "second_factor.key_id", "activity.who", "activity.what",
+    "activity.detail", "activity.address",
     # Of visits that are asked for just now: whoever asks of the old name is told so.
     "request.task", "request.answer",
     # The renames themselves.

@@ -34,6 +34,7 @@ from gatewayd.api.store.sealed_secrets import SecretVerbs
 from gatewayd.api.store.subscriptions import SubscriptionVerbs
 from gatewayd.api.store.user_accounts import UserAccountVerbs
 from gatewayd.api.store.users import UserVerbs
+from gatewayd.api.store.web_sessions import ActivityVerbs, WebSessionVerbs
 
 if TYPE_CHECKING:
     from gatewayd.api.roles import Folders
@@ -42,6 +43,7 @@ __all__ = [
     "DELIVERY_SECONDS",
     "LEASE_SECONDS",
     "AccountVerbs",
+    "ActivityVerbs",
     "AdmissionVerbs",
     "DeliveryVerbs",
     "DeskVerbs",
@@ -61,6 +63,7 @@ __all__ = [
     "SubscriptionVerbs",
     "UserAccountVerbs",
     "UserVerbs",
+    "WebSessionVerbs",
 ]
 
 
@@ -85,6 +88,8 @@ class Store(
     UserVerbs,
     UserAccountVerbs,
     SubscriptionVerbs,
+    WebSessionVerbs,
+    ActivityVerbs,
 ):
     """Keeps ledger, raw mail, filings, links, deliveries, leases and sealed secrets.
 

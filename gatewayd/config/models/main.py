@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from gatewayd.api.options import ConfigPath, Duration, Secret
 from gatewayd.config.models.fields import Block, Email, Name, Text, Texts, TimeZone, distinct
+from gatewayd.config.models.web import WebConfig
 
 __all__ = [
     "AccountsOfUsers",
@@ -271,3 +272,4 @@ class GatewaydFile(Block):
         description="Whether users may add mailboxes of their own, and at which hosts: `true`, `false`, or a block.",
     )
     metrics: MetricsConfig | None = Field(default=None, description="Metrics for Prometheus. Without it there are none.")
+    web: WebConfig = Field(default_factory=WebConfig, description="The pages for people, which `gatewayd web` serves.")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from gatewayd.api.values import Kind
+from gatewayd.api.web_sessions import Role
 from gatewayd.config.models.fields import Block, Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
 
 __all__ = ["ForwardRule", "MailTarget", "OperatorFile", "QueueBlock", "RuleConditions", "UserConfig"]
@@ -17,6 +18,11 @@ class UserConfig(Block):
 
     name: Text = Field(description="The user's full name.")
     email: Email = Field(description="The user's mail address.")
+    role: Role = Field(
+        default="agent",
+        description="What the user may do on the pages. `reader`: see. `agent`: also mark, link, choose and write. `manager`: also "
+        "look after the operator's queues, outbox, activity log, web sessions and shares.",
+    )
 
 
 class QueueBlock(Block):

@@ -30,6 +30,7 @@ from gatewayd.testing.contracts.spanning import SpanningContract
 from gatewayd.testing.contracts.subscriptions import SubscriptionContract
 from gatewayd.testing.contracts.user_accounts import UserAccountContract
 from gatewayd.testing.contracts.users import UserContract
+from gatewayd.testing.contracts.web_sessions import ActivityContract, WebSessionContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,8 @@ class StoreContract(
     UserContract,
     UserAccountContract,
     SubscriptionContract,
+    WebSessionContract,
+    ActivityContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 
