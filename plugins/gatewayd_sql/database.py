@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import create_mock_engine, event, exc, inspect, make_url, text
 
-from gatewayd import ConfigError, GatewaydError
+from gatewayd import ConfigError, GatewaydError, TransientError
 from gatewayd_sql import engines
 from gatewayd_sql.access_tables import metadata
 from gatewayd_sql.catalog import CATALOG, Catalog
-from gatewayd_sql.errors import translated
+from gatewayd_sql.errors import START, translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
+from gatewayd_sql.reading import connect_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,8 +92,11 @@ def _schema(dialect: str) -> tuple[str, ...]:
 class Database:
     """A database and its pool of connections. Every method may be called from any thread."""
 
-    def __init__(self, url: str) -> None:
-        """Keep the URL; connects to nothing. Raises ConfigError where it is none or its folder is missing."""
+    def __init__(self, url: str, *, reading: bool = False) -> None:
+        """Keep the URL; connects to nothing. Raises ConfigError where it is none or its folder is missing.
+
+        With ``reading`` nothing can be written, and each transaction raises TransientError while the tables have another version.
+        """
         try:
             parsed = make_url(url)
         except (exc.ArgumentError, ValueError):
@@ -101,7 +105,8 @@ class Database:
         host = parsed.host or parsed.query.get("host", "localhost")
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
-        self._reader, writer, self._files = engines.connect(parsed)
+        self._only_reads = reading
+        self._reader, writer, self._files = connect_reading(parsed) if reading else engines.connect(parsed)
         self._writer = writer.execution_options(**{CATALOG: Catalog(self.name)})
         self._closed = False
         for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
@@ -110,7 +115,9 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of everything and stops no writer."""
-        with translated(self.name), self._reader.begin() as connection:
+        with translated(self.name, reading=self._only_reads), self._reader.begin() as connection:
+            if self._only_reads:
+                self._prove_version(connection)
             yield connection
 
     def rows(self, query: TypedReturnsRows[*_Columns], values: Mapping[str, object] | None = None) -> Sequence[Row[*_Columns]]:
@@ -129,7 +136,7 @@ class Database:
 
         Raises StoreReplaced where it went into a file that is nobody's any more. What PostgreSQL has made anew, ``fence`` sees.
         """
-        with translated(self.name):
+        with translated(self.name, reading=self._only_reads):
             with self._writer.begin() as connection:
                 seen = connection.info.get(engines.SEEN)
                 yield connection
@@ -186,6 +193,15 @@ class Database:
                 advice="Run the gatewayd that wrote it, or a newer one. A database is never taken back to an older version.",
             )
         return None if found is None else str(found)
+
+    def _prove_version(self, connection: Connection) -> None:
+        try:
+            found = self._version(connection)
+        except ConfigError as error:
+            raise TransientError(str(error), advice="This program was updated: restart this process, too.") from error
+        if found != HEAD:
+            what = "it is empty" if found is None else f"it has version {found}, expected {HEAD}"
+            raise TransientError(f"{self.name}: the database is not ready: {what}", advice=START)
 
     def _migrate(self, connection: Connection) -> None:
         taken = metadata.tables.keys() & set(inspect(connection).get_table_names())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import create_engine, event, make_url
 
 from gatewayd import ConfigError
-from gatewayd_sql.files import Files
+from gatewayd_sql.files import LONGEST_LOG, Files
 from gatewayd_sql.postgresql_rows import run_for_rows
 
 if TYPE_CHECKING:
@@ -53,13 +53,16 @@ _SESSION: Final = {
     "statement_timeout": "300s",
 }
 
+#: For how many milliseconds writers wait for those who read a long log.
+_CUTTING: Final = 1000
+
 _PRAGMAS: Final = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "cache_size=-8192",
     "wal_autocheckpoint=1000",
     # A message of 200 MB would else leave a log of that size behind.
-    f"journal_size_limit={64 << 20}",
+    f"journal_size_limit={LONGEST_LOG}",
 )
 
 
@@ -139,6 +142,8 @@ def _sqlite(url: URL) -> Engines:
         writes = connection.get_execution_options()["begin"] == "IMMEDIATE"
         if writes and files.header:
             files.header.bring(connection)
+        if writes and files.log_is_long():
+            _cut_log(connection)
         connection.exec_driver_sql(f"BEGIN {'IMMEDIATE' if writes else 'DEFERRED'}")
         if writes and files.header:
             files.header.count(connection)
@@ -149,6 +154,20 @@ def _sqlite(url: URL) -> Engines:
         event.listen(engine, "begin", begun)
     reader, writer = engines
     return Engines(reader.execution_options(begin="DEFERRED"), writer.execution_options(begin="IMMEDIATE"), files)
+
+
+def _cut_log(connection: Connection) -> None:
+    """Bring the log into the database and empty it, where readers whose transactions overlap kept each other in its middle.
+
+    A transaction of our own marks its end first: who may not write such a mark begins to read there then, and those who read before
+    it are waited for (sqlite.org/walformat.html, 2.3).
+    """
+    for statement in ("BEGIN IMMEDIATE", "COMMIT"):
+        connection.exec_driver_sql(statement)
+    patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={_CUTTING}")
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}").all()
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

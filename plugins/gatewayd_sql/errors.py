@@ -13,7 +13,10 @@ from gatewayd import ConfigError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["translated"]
+__all__ = ["START", "translated"]
+
+#: What helps where a process that only reads finds no database that it can read.
+START = "Start the daemon, which makes the database and brings it to its version: `systemctl start gatewayd`."
 
 _FULL = "Make room on the disk; the work goes on by itself."
 _RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
@@ -65,9 +68,21 @@ _POSTGRESQL: Final[_Meanings] = (
 )
 
 
+#: Before the others where a process reads what another one writes. A write-ahead log that nobody writes, and that this user may
+#: not make, can't be read (sqlite.org/wal.html, "Read-Only Databases").
+_READING: Final[_Meanings] = (
+    ("SQLITE_READONLY_", TransientError, "the database is not open in any daemon", START),
+    ("SQLITE_CANTOPEN", TransientError, "the database can't be opened for reading", START),
+    ("42501", ConfigError, "the database refuses this user", "Let the user read all tables: GRANT SELECT."),
+)
+
+
 @contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Translate SQLAlchemy's errors inside the block into the kernel's verbs. ``where`` names the database."""
+def translated(where: str, *, reading: bool = False) -> Iterator[None]:
+    """Translate SQLAlchemy's errors inside the block into the kernel's verbs.
+
+    ``where`` names the database; ``reading`` says that it is open for reading alone.
+    """
     try:
         yield
     except exc.TimeoutError as error:
@@ -75,17 +90,17 @@ def translated(where: str) -> Iterator[None]:
             f"{where}: all connections are in use", advice="If it lasts, something holds them: see the log."
         ) from error
     except exc.DBAPIError as error:
-        meant = _meaning(error)
+        meant = _meaning(error, _READING if reading else ())
         if meant is None:
             raise
         verb, text, advice = meant
         raise verb(f"{where}: {text.format(error=error.orig)}", advice=advice) from error
 
 
-def _meaning(error: exc.DBAPIError) -> tuple[_Verb, str, str] | None:
+def _meaning(error: exc.DBAPIError, first: _Meanings) -> tuple[_Verb, str, str] | None:
     name = getattr(error.orig, "sqlite_errorname", None)
     code = getattr(error.orig, "sqlstate", None)
-    for table, found in ((_SQLITE, name), (_POSTGRESQL, code)):
+    for table, found in ((first, name or code), (_SQLITE, name), (_POSTGRESQL, code)):
         for beginning, verb, text, advice in table:
             if found and found.startswith(beginning):
                 return verb, text, advice

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from gatewayd import StoreReplaced, TransientError
 from gatewayd_sql.header import Header, keep_out
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import sqlite3
     from typing import NoReturn
 
-__all__ = ["Files", "OpenFiles"]
+__all__ = ["LONGEST_LOG", "Files", "OpenFiles"]
+
+#: How many bytes a write-ahead log has at most once it was cut.
+LONGEST_LOG: Final = 64 << 20
 
 #: Device and number of a file; None where there is none.
 _Identity: TypeAlias = tuple[int, int] | None
@@ -46,6 +49,7 @@ class Files:
         self._log = Path(f"{os.path.realpath(file)}-wal")
         self._first: _Identity = None
         self.header: Header | None = None
+        self._long = LONGEST_LOG
         #: What became of the database once it is not what it was; that is how it stays.
         self._replaced = ""
 
@@ -84,6 +88,18 @@ class Files:
         if self._replaced or file != seen.file or seen.log not in {None, log}:
             self._end()
         self._prove_header()
+
+    def log_is_long(self) -> bool:
+        """Whether the log is longer than it gets where it can be cut, and has grown by as much again since that was told last."""
+        try:
+            size = self._log.stat().st_size
+        except OSError:
+            return False
+        if size <= self._long:
+            self._long = min(self._long, size + LONGEST_LOG)
+            return False
+        self._long = size + LONGEST_LOG
+        return True
 
     def _prove_header(self) -> None:
         if self.header and not self.header.is_ours():

@@ -88,6 +88,10 @@ class Sql(
             raise
         self._db = db
 
+    def open_reading(self) -> None:
+        """Make ready for reading alone."""
+        self._db = Database(self.url, reading=True)
+
     def close(self) -> None:
         """Let go of all connections."""
         self._db.close()

@@ -35,6 +35,7 @@ from gatewayd.api.store.subscriptions import SubscriptionVerbs
 from gatewayd.api.store.user_accounts import UserAccountVerbs
 from gatewayd.api.store.users import UserVerbs
 from gatewayd.api.store.web_sessions import ActivityVerbs, WebSessionVerbs
+from gatewayd.errors import ConfigError
 
 if TYPE_CHECKING:
     from gatewayd.api.roles import Folders
@@ -129,6 +130,16 @@ class Store(
 
         Raises ConfigError for a database of a newer version, a read-only one, or none at all.
         """
+
+    def open_reading(self) -> None:
+        """Make ready for reading alone, in place of ``open``: nothing is made, changed or migrated, and no verb that writes works.
+
+        Another Unix user, or a role of the database that may only SELECT, can do so while a daemon writes. It connects to nothing
+        yet: each verb raises TransientError while there is no database of this version, and works once the daemon has made one.
+        By default it raises ConfigError.
+        """
+        advice = "Configure a store for the web pages that can, such as `sql`."
+        raise ConfigError(f"the store {self.kind} can't be opened for reading alone", advice=advice)
 
     @abstractmethod
     def close(self) -> None:
