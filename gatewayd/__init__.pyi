@@ -207,6 +207,9 @@ from gatewayd.api.web_sessions import Activity as Activity
 from gatewayd.api.web_sessions import Deed as Deed
 from gatewayd.api.web_sessions import Role as Role
 from gatewayd.api.web_sessions import WebSession as WebSession
+from gatewayd.config.models.web import WebConfig as WebConfig
+from gatewayd.desk.following import Following as Following
+from gatewayd.desk.following import following as following
 from gatewayd.errors import AuthError as AuthError
 from gatewayd.errors import ConfigError as ConfigError
 from gatewayd.errors import Fault as Fault
@@ -237,5 +240,8 @@ from gatewayd.outgoing.forward_mime import forward_text as forward_text
 from gatewayd.outgoing.forward_mime import forwarded as forwarded
 from gatewayd.outgoing.notices import notice_mail as notice_mail
 from gatewayd.outgoing.notices import notice_row as notice_row
+from gatewayd.rpc import calls as calls
+from gatewayd.rpc.client import DaemonClient as DaemonClient
+from gatewayd.rpc.reader import Reader as Reader
 from gatewayd.runtime.atomic_files import replace_file as replace_file
 from gatewayd.runtime.version import __version__ as __version__

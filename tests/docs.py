@@ -49,6 +49,7 @@ ROOMS = [
     "importing",
     "desk",
     "access",
+    "rpc",
     "scheduler",
     "daemon",
     "cli",

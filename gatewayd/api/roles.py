@@ -266,9 +266,10 @@ class Matcher(Plugin):
 class Command(Plugin):
     """A word on the command line, with the fields of ``Options`` as its flags. The class's docstring is its help."""
 
-    def __init__(self, options: Command.Options) -> None:
-        """Keep what is given."""
+    def __init__(self, options: Command.Options, *, folder: Path) -> None:
+        """Keep what is given. ``folder`` is the config folder, which may not be there."""
         self.options = options
+        self.folder = folder
 
     @abstractmethod
     def run(self) -> int:

@@ -94,7 +94,7 @@ class _Group(click.Group):
             return None
         from gatewayd.cli import plugin_commands  # noqa: PLC0415  imported late: our own commands do without
 
-        return plugin_commands.command(registry.get(Command, cmd_name))
+        return plugin_commands.command(registry.get(Command, cmd_name), _app(ctx).folder)
 
 
 def _app(ctx: click.Context) -> App:

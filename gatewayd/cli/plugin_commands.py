@@ -12,6 +12,8 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic.fields import FieldInfo
 
     from gatewayd.api.roles import Command
@@ -22,8 +24,8 @@ __all__ = ["command"]
 _LARGEST = 255
 
 
-def command(offered: type[Command]) -> click.Command:
-    """Return the click command of a plugin's class."""
+def command(offered: type[Command], folder: Path) -> click.Command:
+    """Return the click command of a plugin's class. ``folder`` is the config folder."""
 
     def run(**given: object) -> int:
         try:
@@ -32,16 +34,16 @@ def command(offered: type[Command]) -> click.Command:
             first = error.errors()[0]
             flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
             raise click.UsageError(f"{flag}{first['msg']}") from None
-        return _run(offered, options)
+        return _run(offered, options, folder)
 
     flags: list[click.Parameter] = [_flag(name, field) for name, field in offered.Options.model_fields.items()]
     return click.Command(offered.kind, callback=run, params=flags, help=inspect.getdoc(offered))
 
 
-def _run(offered: type[Command], options: Command.Options) -> int:
+def _run(offered: type[Command], options: Command.Options, folder: Path) -> int:
     """Run the command. Raises PluginError if it raises anything but the five errors, or returns no exit code."""
     try:
-        code: object = offered(options).run()
+        code: object = offered(options, folder=folder).run()
     except (GatewaydError, click.ClickException, click.Abort):
         raise
     except Exception as error:

@@ -55,12 +55,12 @@ class FolderReading:
         self._standing_in: list[str] = []
         self._secrets: list[SecretUse] = []
         self._digests: dict[str, str] = {}
+        self._keep_secrets(self._main.checker)
 
     def config(self) -> Config:
         """Read all files; raises ConfigError where ``gatewayd.yaml`` is faulty."""
         found, state, store = self._main.found, self._main.state, self._main.store(self._registry)
         notify, notify_options = self._main.notify(self._registry)
-        self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
         self._between(operators, accounts, notify)
@@ -89,6 +89,7 @@ class FolderReading:
             notify=notify,
             notify_options=notify_options,
             metrics=found.metrics,
+            time_zone=found.time_zone,
             web=found.web,
             faults=tuple(sorted(self._faults)),
             standing_in=tuple(sorted(self._standing_in)),

@@ -166,6 +166,8 @@ class Config:
     notify_options: Plugin.Options | None = None
     #: None: metrics are not served.
     metrics: MetricsConfig | None = None
+    #: Of times of day in the config, and of people who did not choose another one.
+    time_zone: str = "UTC"
     web: WebConfig = field(default_factory=WebConfig)
     #: Every fault of every operator and account, by file and line.
     faults: tuple[Fault, ...] = ()

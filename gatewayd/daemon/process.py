@@ -25,6 +25,7 @@ from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.observers import Observers
 from gatewayd.daemon.rename_finishing import RenameFinishing
+from gatewayd.daemon.rpc_serving import RpcServing
 from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config, new_instance, open_store
 from gatewayd.daemon.status_summary import StatusMeter
@@ -127,6 +128,7 @@ class Daemon:
         stack.callback(self._dispatcher.stop, _STOP / 4)
         self._serving = stack.enter_context(closing(MetricsServing(self._metrics, config.metrics)))
         self._serving.look()
+        self._rpc = stack.enter_context(closing(RpcServing(self._store, self._workers)))
         self._supervisor = Supervisor(self._dependencies(config))
         self._users = stack.enter_context(closing(UserKeeping(self._store)))
         self._user_accounts = stack.enter_context(closing(UserAccounts(self._store)))
@@ -231,6 +233,8 @@ class Daemon:
         self._rematcher.apply(config, made, fingerprints, router)
         self._corrector.apply(config, made, router)
         self._dispatcher.apply(config)
+        self._rpc.apply(config, made, router)
+        self._rpc.look()
         self._notices.apply(config)
         self._secrets.apply(config)
         if not first:
@@ -255,6 +259,7 @@ class Daemon:
         self._alive()
         self._rematcher.look()
         self._serving.look()
+        self._rpc.look()
         self._metrics.workers(self._workers.count)
         self._metrics.directories(self._workers.directories.healths())
         self._status_meter.look()

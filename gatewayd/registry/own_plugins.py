@@ -22,6 +22,7 @@ OFFERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "smtp": (("forwarders", "smtp"),),
     "sql": (("stores", "sql"),),
     "threads": (("matchers", "threads"),),
+    "web": (("commands", "web"),),
     "webhook": (("forwarders", "webhook"),),
 }
 

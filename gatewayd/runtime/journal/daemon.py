@@ -22,6 +22,7 @@ __all__ = [
     "store_back",
     "store_new",
     "user_left",
+    "web_calls_failed",
 ]
 
 
@@ -69,6 +70,11 @@ def credential_ends(name: str, *, day: date, advice: str) -> None:
 def credentials_changed(what: str, *, files: Sequence[str]) -> None:
     """A secret or CA file changed that these files of the config name; refused accounts are tried at once."""
     write(logging.INFO, "credentials changed", what=what, files=tuple(files))
+
+
+def web_calls_failed(error: BaseException) -> None:
+    """The daemon's socket can't be made; it is tried again. Until then the pages only show what is there."""
+    write(logging.ERROR, "web calls not answered", **cause_of(error))
 
 
 def metrics_failed(error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,8 +47,12 @@ class Shout(Command):
         return 0 if self.options.times < 3 else 1
 
 
+#: The config folder.
+FOLDER = Path("/etc/gatewayd")
+
+
 def run(*arguments: str) -> Any:
-    return CliRunner().invoke(plugin_commands.command(Shout), arguments, standalone_mode=False)
+    return CliRunner().invoke(plugin_commands.command(Shout, FOLDER), arguments, standalone_mode=False)
 
 
 def test_options_become_flags() -> None:
@@ -75,7 +80,7 @@ def test_help_is_the_class_with_its_fields() -> None:
     ],
 )
 def test_a_value_that_does_not_fit_is_a_usage_error_that_names_the_flag(arguments: list[str], expected: str) -> None:
-    done = CliRunner().invoke(plugin_commands.command(Shout), arguments)
+    done = CliRunner().invoke(plugin_commands.command(Shout, FOLDER), arguments)
     assert done.exit_code == 2
     assert expected in done.stderr
     assert "--:" not in done.stderr

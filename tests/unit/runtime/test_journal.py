@@ -294,6 +294,7 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         ],
     ),
     "metrics_failed": (lambda: journal.metrics_failed(AWAY), [f"error metrics not served {BECAUSE}"]),
+    "web_calls_failed": (lambda: journal.web_calls_failed(AWAY), [f"error web calls not answered {BECAUSE}"]),
     "delivery_settled": (
         _settled,
         [

@@ -1,0 +1,5 @@
+"""Let other processes ask the daemon over a Unix socket, each call checked for web session, role and viewer before it is done."""
+
+from gatewayd.rpc import calls
+
+__all__ = ["calls"]

@@ -1,0 +1,243 @@
+"""The calls, and what each is answered with. They come from a process that may have been taken over: every field has a bound.
+
+A call is done for the person whose web session its ``token`` is of. What it names, such as mail, is looked for among what that
+person may see, so that a wrong id and somebody else's are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gatewayd.api.values import Kind
+from gatewayd.api.web_sessions import Role
+
+__all__ = [
+    "AnswerShare",
+    "AskShare",
+    "Call",
+    "ChooseOffers",
+    "Count",
+    "DismissOffers",
+    "EndWebSessions",
+    "Failure",
+    "FindRecords",
+    "Follow",
+    "LinkMail",
+    "LogIn",
+    "LogOut",
+    "LoggedIn",
+    "Look",
+    "Mark",
+    "Nothing",
+    "RecordRow",
+    "Records",
+    "RequestIds",
+    "ShowOffers",
+    "StayLoggedIn",
+    "UnlinkMail",
+]
+
+_Token: TypeAlias = Annotated[str, Field(min_length=16, max_length=200)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+_Id: TypeAlias = Annotated[int, Field(ge=1, lt=1 << 63)]
+_Ids: TypeAlias = Annotated[tuple[_Id, ...], Field(min_length=1, max_length=1000)]
+_Words: TypeAlias = Annotated[str, Field(max_length=400)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- answers -----------------------------------------------------------------------------------------------------------
+
+
+class Nothing(_Value):
+    """It is done."""
+
+
+class Failure(_Value):
+    """One of the five errors."""
+
+    error: Literal["auth", "config", "plugin", "permanent", "transient"]
+    message: str
+    advice: str = ""
+    #: Seconds to wait before the next try.
+    retry_after: float | None = None
+
+
+class LoggedIn(_Value):
+    """The token of a new web session, which nobody else has."""
+
+    token: str
+
+
+class Count(_Value):
+    """How many things changed."""
+
+    changed: int
+
+
+class RecordRow(_Value):
+    """A record of the operator's directory."""
+
+    kind: Kind
+    id: str
+    label: str
+
+
+class Records(_Value):
+    """Records that fit, best first."""
+
+    records: tuple[RecordRow, ...]
+
+
+class RequestIds(_Value):
+    """The requests in the store by which what was asked can be followed, by account."""
+
+    ids: dict[str, int]
+
+
+# --- calls -------------------------------------------------------------------------------------------------------------
+
+
+class Call(_Value):
+    """A call of a person who is logged in."""
+
+    #: Who may have it done; each role may what the roles before it may.
+    role: ClassVar[Role] = "agent"
+
+    token: _Token
+
+
+class LogIn(_Value):
+    """Log in. Answered with ``LoggedIn``."""
+
+    call: Literal["log in"] = "log in"
+    #: The user as `operator/user`, or a mail address.
+    name: Annotated[str, Field(max_length=320)]
+    password: Annotated[str, Field(max_length=1000, repr=False)]
+    #: Of the second factor, or a recovery code; empty without one.
+    code: Annotated[str, Field(max_length=40, repr=False)] = ""
+    #: From where, and by which browser.
+    address: Annotated[str, Field(max_length=64)]
+    agent: Annotated[str, Field(max_length=400)] = ""
+
+
+class LogOut(Call):
+    """End this web session. Answered with ``Nothing``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["log out"] = "log out"
+
+
+class StayLoggedIn(Call):
+    """Say that the person did something, so that the web session is not idle. Answered with ``Nothing``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["stay"] = "stay"
+
+
+class EndWebSessions(Call):
+    """End others of the person's web sessions: all, or that of a number. Answered with ``Count``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["end web sessions"] = "end web sessions"
+    number: _Id | None = None
+
+
+class Mark(Call):
+    """Mark mail as read or unread. Answered with ``Count``."""
+
+    call: Literal["mark"] = "mark"
+    mail_ids: _Ids
+    unread: bool
+
+
+class LinkMail(Call):
+    """Link mail to records of one kind by hand. Answered with ``Count``."""
+
+    call: Literal["link"] = "link"
+    mail_ids: Annotated[tuple[_Id, ...], Field(min_length=1, max_length=100)]
+    kind: Kind
+    ids: Annotated[tuple[_Name, ...], Field(min_length=1, max_length=100)]
+
+
+class UnlinkMail(Call):
+    """Remove links, whoever made them. Answered with ``Count``."""
+
+    call: Literal["unlink"] = "unlink"
+    mail_id: _Id
+    kind: Kind
+    ids: Annotated[tuple[_Name, ...], Field(min_length=1, max_length=100)]
+
+
+class FindRecords(Call):
+    """Search records of one kind in the operator's directory by words. Answered with ``Records``."""
+
+    call: Literal["find records"] = "find records"
+    kind: Kind
+    words: _Words
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class Look(Call):
+    """Ask the servers of accounts what is new, or with ``recheck`` list them whole. Answered with ``RequestIds``."""
+
+    call: Literal["look"] = "look"
+    #: Empty: all that the person follows.
+    accounts: Annotated[tuple[_Name, ...], Field(max_length=1000)] = ()
+    recheck: bool = False
+
+
+class ShowOffers(Call):
+    """Say up to which entry the person was shown an account's list. Answered with ``Nothing``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["show offers"] = "show offers"
+    account: _Name
+    entry_id: _Id
+
+
+class ChooseOffers(Call):
+    """Have offers filed for the person's operator. Answered with ``RequestIds``."""
+
+    call: Literal["choose"] = "choose"
+    account: _Name
+    entry_ids: _Ids
+
+
+class DismissOffers(Call):
+    """Hide offers from everybody of the operator, or with ``undo`` offer them again. Answered with ``Count``."""
+
+    call: Literal["dismiss"] = "dismiss"
+    account: _Name
+    entry_ids: _Ids
+    undo: bool = False
+
+
+class Follow(Call):
+    """Follow an account, or don't. Answered with ``Count``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["follow"] = "follow"
+    account: _Name
+    followed: bool
+
+
+class AskShare(Call):
+    """Ask the user of a personal account to share it. Answered with ``Count``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["ask to share"] = "ask to share"
+    account: _Name
+
+
+class AnswerShare(Call):
+    """Share the own personal account with a user, asked or not; or refuse, or end it. Answered with ``Count``."""
+
+    call: Literal["answer share"] = "answer share"
+    account: _Name
+    user: _Name
+    agree: bool

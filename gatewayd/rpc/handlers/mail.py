@@ -1,0 +1,35 @@
+"""Mark and link mail, and search the records to link it to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.rpc.calls import Count, FindRecords, LinkMail, Mark, RecordRow, Records, UnlinkMail
+
+if TYPE_CHECKING:
+    from gatewayd.access.people import Person
+    from gatewayd.rpc.tools import Tools
+
+__all__ = ["find_records", "link", "mark", "unlink"]
+
+
+def mark(tools: Tools, person: Person, call: Mark) -> Count:
+    """Mark mail as read or unread."""
+    return Count(changed=tools.store.mark(person.viewer, call.mail_ids, unread=call.unread))
+
+
+def link(tools: Tools, person: Person, call: LinkMail) -> Count:
+    """Link each mail to the same records."""
+    changed = sum(tools.desk.link(person.viewer, one, call.kind, call.ids, who=person.user) for one in call.mail_ids)
+    return Count(changed=changed)
+
+
+def unlink(tools: Tools, person: Person, call: UnlinkMail) -> Count:
+    """Remove links of one mail."""
+    return Count(changed=tools.desk.unlink(person.viewer, call.mail_id, call.kind, call.ids, who=person.user))
+
+
+def find_records(tools: Tools, person: Person, call: FindRecords) -> Records:
+    """Search the directory of the person's operator."""
+    found = tools.desk.search(person.operator, call.kind, call.words, limit=call.limit)
+    return Records(records=tuple(RecordRow(kind=one.kind, id=one.id, label=one.label) for one in found))

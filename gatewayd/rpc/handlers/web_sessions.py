@@ -1,0 +1,35 @@
+"""End web sessions, and keep them from being idle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.access.tokens import digest_of
+from gatewayd.rpc.calls import Count, EndWebSessions, LogOut, Nothing, StayLoggedIn
+
+if TYPE_CHECKING:
+    from gatewayd.access.people import Person
+    from gatewayd.rpc.tools import Tools
+
+__all__ = ["end", "log_out", "stay"]
+
+
+def log_out(tools: Tools, person: Person, _: LogOut) -> Nothing:
+    """End the web session that asks."""
+    tools.store.end_web_session(person.operator, person.web_session.number, user=person.user)
+    return Nothing()
+
+
+def stay(tools: Tools, _: Person, call: StayLoggedIn) -> Nothing:
+    """Note that the web session is used."""
+    digest = digest_of(call.token)
+    if digest:
+        tools.store.touch_web_session(digest)
+    return Nothing()
+
+
+def end(tools: Tools, person: Person, call: EndWebSessions) -> Count:
+    """End others of the person's web sessions."""
+    if call.number is not None:
+        return Count(changed=int(tools.store.end_web_session(person.operator, call.number, user=person.user)))
+    return Count(changed=tools.store.end_web_sessions(person.operator, person.user, but=person.web_session.number))

@@ -1,0 +1,22 @@
+"""What calls are done with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewayd.api.store import Store
+    from gatewayd.config import Config
+    from gatewayd.desk import Desk
+
+__all__ = ["Tools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The daemon's parts that calls need. A reload of the config replaces them all."""
+
+    config: Config
+    store: Store
+    desk: Desk

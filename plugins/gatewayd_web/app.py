@@ -1,0 +1,58 @@
+"""All routes of the pages, in one table: path, methods, the role that it needs, and the function that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gatewayd_web.access import Endpoints
+from gatewayd_web.pages import emails, log_in
+from gatewayd_web.protection import Protection
+from gatewayd_web.rendering import Rendering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
+
+    from gatewayd import Reader, Role
+    from gatewayd_web.access import Visit
+
+__all__ = ["ROUTES", "PageRoute", "app_of"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class PageRoute(NamedTuple):
+    """A route. ``role`` None: nobody needs to be logged in."""
+
+    path: str
+    method: str
+    role: Role | None
+    answer: Callable[[Visit], Response]
+
+
+#: A test walks all of it with each role: what is missing there fails.
+ROUTES = (
+    PageRoute("/", "GET", "reader", emails.index),
+    PageRoute("/log-in", "GET", None, log_in.form),
+    PageRoute("/log-in", "POST", None, log_in.log_in),
+    PageRoute("/log-out", "POST", "reader", log_in.log_out),
+    PageRoute("/emails", "GET", "reader", emails.emails),
+    PageRoute("/emails/mark", "POST", "agent", emails.mark),
+)
+
+
+def app_of(reader: Reader) -> Starlette:
+    """Return the application that serves what ``reader`` reads."""
+    rendering = Rendering(reader)
+    endpoints = Endpoints(reader, rendering)
+    routes: list[Route | Mount] = [Route(page.path, endpoints.of(page.role, page.answer), methods=[page.method]) for page in ROUTES]
+    routes.append(Mount("/static", StaticFiles(directory=_STATIC), name="static"))
+    app = Starlette(routes=routes, exception_handlers=rendering.of_errors)
+    app.add_middleware(Protection, web=lambda: reader.config.web)
+    return app

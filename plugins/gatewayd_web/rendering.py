@@ -1,0 +1,85 @@
+"""Render pages from templates, and put errors into words that a person can do something with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
+
+from gatewayd import GatewaydError, PermanentError, TransientError, __version__, may
+from gatewayd_web import showing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from gatewayd import Reader
+    from gatewayd_web.access import Visit
+
+__all__ = ["Rendering"]
+
+_WORDS = {
+    400: "The request is not complete.",
+    401: "You are not logged in any more.",
+    403: "You may not do this.",
+    404: "There is no such page.",
+    405: "There is no such page.",
+}
+
+
+class Rendering:
+    """Renders in any of several threads."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"size": showing.size, "count": showing.count}
+        self._templates.globals |= {"version": __version__, "may": may}
+
+    def page(self, visit: Visit, template: str, status: int, values: Mapping[str, object]) -> Response:
+        """Return a page. ``visit`` is known to it as ``visit``, and who is logged in as ``person``."""
+        zone = ZoneInfo(self._reader.config.time_zone)
+
+        def when(moment: datetime | None) -> str:
+            return showing.when(moment, zone)
+
+        person = visit.person if visit.token else None
+        text = self._templates.get_template(template).render(
+            visit=visit, person=person, csrf=visit.csrf if person else "", when=when, **values
+        )
+        return HTMLResponse(text, status)
+
+    @property
+    def of_errors(self) -> Mapping[type[Exception], Callable[[Request, Exception], Response]]:
+        """What answers in place of a page that failed, by the error."""
+        return {HTTPException: self._refused, GatewaydError: self._failed}
+
+    def _refused(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return self._error(request, status, _WORDS.get(status, "The page failed."), "", headers)
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        if not isinstance(error, GatewaydError):
+            raise error
+        status = 404 if isinstance(error, PermanentError) else 503 if isinstance(error, TransientError) else 500
+        return self._error(request, status, error.message, error.advice, None)
+
+    def _error(self, request: Request, status: int, what: str, advice: str, headers: Mapping[str, str] | None) -> Response:
+        part = "hx-request" in request.headers
+        template = self._templates.get_template("error_part.html" if part else "error.html")
+        text = template.render(what=what, advice=advice, person=None, csrf="", visit=None)
+        return HTMLResponse(text, status, headers)

@@ -1,0 +1,42 @@
+// What the pages do by themselves: tick all, and move by keys. Everything works without it.
+"use strict";
+
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset.all;
+  if (!name) return;
+  for (const box of event.target.form.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
+});
+
+// --- keys: j and k move, o opens, x ticks, / searches -----------------------------------------------------------------
+
+function rows() {
+  return [...document.querySelectorAll("[data-row]")];
+}
+
+function move(step) {
+  const all = rows();
+  if (!all.length) return;
+  const now = all.findIndex((row) => row.classList.contains("current"));
+  const next = all[Math.min(Math.max(now + step, 0), all.length - 1)];
+  all[now]?.classList.remove("current");
+  next.classList.add("current");
+  next.querySelector("[data-open]")?.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  o: () => document.querySelector("[data-row].current [data-open]")?.click(),
+  x: () => document.querySelector("[data-row].current input[type=checkbox]")?.click(),
+  "/": () => document.querySelector('[data-key="/"]')?.focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+  const act = KEYS[event.key];
+  if (!act || document.body.dataset.keys === "off") return;
+  event.preventDefault();
+  act();
+});
