@@ -59,15 +59,14 @@ class FolderReading:
 
     def config(self) -> Config:
         """Read all files; raises ConfigError where ``gatewayd.yaml`` is faulty."""
-        found, state, store = self._main.found, self._main.state, self._main.store(self._registry)
+        found, state, (store, web_store) = self._main.found, self._main.state, self._main.stores(self._registry)
         notify, notify_options = self._main.notify(self._registry)
         operators = self._operators()
         accounts = self._accounts(operators)
         self._between(operators, accounts, notify)
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
-        self._faults += self._main.checker.lesser_faults
-        self._plugins(_used(operators, accounts) | {("stores", store[0])}, found.plugins.without)
+        self._plugins(_used(operators, accounts) | {("stores", one[0]) for one in (store, web_store) if one}, found.plugins.without)
         return Config(
             folder=self._folder,
             state=state,
@@ -91,7 +90,8 @@ class FolderReading:
             metrics=found.metrics,
             time_zone=found.time_zone,
             web=found.web,
-            faults=tuple(sorted(self._faults)),
+            web_store=web_store,
+            faults=tuple(sorted(self._faults + self._main.checker.lesser_faults)),
             standing_in=tuple(sorted(self._standing_in)),
             secrets=tuple(self._secrets),
             digests={**self._digests, main.FILE: self._main.checker.document.digest},

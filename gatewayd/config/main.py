@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.regular_files import read_regular
+from gatewayd.api.roles import Plugin
 from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
@@ -20,7 +21,7 @@ from gatewayd.registry.loading import Trials, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.api.roles import Plugin
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.discovery import PluginFile
     from gatewayd.registry.loading import Registry
 
@@ -33,6 +34,9 @@ ACCEPTED, ORIGIN = "accepted", "folder"
 _TRIED = "plugins.json"
 #: Our own files are not larger, in bytes.
 MOST = 1 << 20
+
+#: The kind of a plugin, and its options.
+_Made: TypeAlias = tuple[str, Plugin.Options]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,16 @@ class Main:
         bounded = replace(tries or Trials(), memory=memory, file=file, seconds=says.plugins.deadline)
         return load(self.plugins_folder, files=files, without=says.plugins.without, tries=bounded)
 
-    def store(self, registry: Registry) -> tuple[str, Store.Options] | None:
-        """Return kind and options of the store, None where they are faulty."""
-        mapping = self.checker.document.data.get("store", {"kind": "sql"})
-        return self.checker.plugin(registry, Store, mapping, ("store",)) if isinstance(mapping, dict) else None
+    def stores(self, registry: Registry) -> tuple[_Made | None, _Made | None]:
+        """Return kind and options of the store, and of the store as the pages read it; None where they are faulty."""
+        data = self.checker.document.data
+        store = self._store(registry, data.get("store", {"kind": "sql"}), ("store",))
+        web = data.get("web")
+        own = web.get("store") if isinstance(web, dict) else None
+        return store, store if own is None else self._store(registry, own, ("web", "store"))
+
+    def _store(self, registry: Registry, mapping: object, place: YamlPath) -> _Made | None:
+        return self.checker.plugin(registry, Store, mapping, place) if isinstance(mapping, dict) else None
 
     def notify(self, registry: Registry) -> tuple[NotifyConfig | None, Plugin.Options | None]:
         """Return how the administrators are told, and the options of the forwarder that does so.

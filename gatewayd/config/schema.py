@@ -17,6 +17,7 @@ from gatewayd.config.credentials import takes_credential
 from gatewayd.config.models.account import AccountFile
 from gatewayd.config.models.main import GatewaydFile, NotifyConfig
 from gatewayd.config.models.operator import MailTarget, OperatorFile
+from gatewayd.config.models.web import WebConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,14 +117,15 @@ def _gatewayd(registry: Registry) -> JsonSchemaValue:
     stores = registry.classes(Store)
     tell = [one for one in registry.classes(Forwarder) if not one.sends_mail]
     credentials = registry.classes(Credential)
-    made = Schemas(GatewaydFile, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell, *credentials)))
+    made = Schemas(GatewaydFile, WebConfig, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell, *credentials)))
     block = made.of(NotifyConfig)
     through = {name: one for name, one in block["properties"].items() if name != "kind"}
     own = {**block, "properties": {"after": block["properties"]["after"]}}
     kinds = [made.kind(one, made.of(one.Options), own) for one in tell]
     notify = _one_of([{**block, "properties": through, "required": ["through"]}, *kinds])
     named = {**made.of(GatewaydFile)["properties"]["credentials"], "additionalProperties": made.kinds(credentials)}
-    schema = _with(made.of(GatewaydFile), store=made.kinds(stores), notify=notify, credentials=named)
+    web = {"web": _with(made.of(WebConfig), store=made.kinds(stores))}
+    schema = _with(made.of(GatewaydFile), store=made.kinds(stores), notify=notify, credentials=named, **web)
     return made.whole("gatewayd.schema.json", schema)
 
 

@@ -169,6 +169,8 @@ class Config:
     #: Of times of day in the config, and of people who did not choose another one.
     time_zone: str = "UTC"
     web: WebConfig = field(default_factory=WebConfig)
+    #: Kind and options of the store as the pages read it.
+    web_store: tuple[str, Store.Options] | None = None
     #: Every fault of every operator and account, by file and line.
     faults: tuple[Fault, ...] = ()
     #: The faulty files that run as last accepted; see ``running``.

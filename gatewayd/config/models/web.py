@@ -93,6 +93,11 @@ class WebConfig(Block):
         default=(),
         description="Addresses or networks of proxies, whose X-Forwarded-For says where a person comes from. Default: none.",
     )
+    store: dict[str, object] | None = Field(
+        default=None,
+        description="The store as the pages read it: its `kind`, with its options, such as a `url` with a role that may SELECT "
+        "alone. Default: as `store`.",
+    )
     socket: ConfigPath | None = Field(
         default=None,
         description="The daemon's socket, by which the pages ask for what is written. Default: `web.sock` in the state folder.",

@@ -16,6 +16,7 @@ from gatewayd.api.values import Action
 from gatewayd.errors import ConfigError
 from gatewayd.message.values import Address
 from gatewayd.registry import loading
+from gatewayd_sql.options import SqlOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -248,6 +249,16 @@ def test_the_state_folder_comes_from_systemd_where_the_file_does_not_say(
 def test_the_default_store_is_sql(tmp_path: Path) -> None:
     (tmp_path / "gatewayd.yaml").write_text("state: state\n")
     assert config.load(tmp_path).store_kind == "sql"
+
+
+def test_the_pages_read_the_store_in_a_way_of_their_own_if_the_config_says_so(tmp_path: Path) -> None:
+    (tmp_path / "gatewayd.yaml").write_text("state: state\n")
+    loaded = config.load(tmp_path)
+    assert loaded.web_store == (loaded.store_kind, loaded.store_options)
+    store = "store: {kind: sql, url: postgresql://gatewayd_web@db/mail}"
+    (tmp_path / "gatewayd.yaml").write_text(f"state: state\nweb:\n  {store}\n")
+    loaded = config.load(tmp_path)
+    assert loaded.web_store == ("sql", SqlOptions(url="postgresql://gatewayd_web@db/mail")) != ("sql", loaded.store_options)
 
 
 def test_faults_of_the_main_file_refuse_all_and_name_the_others_too(load: Callable[..., config.Config]) -> None:

@@ -118,6 +118,7 @@ def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: loa
         ("accounts/acme-out.yaml", {"send": {"form": {"address": "a@example.com"}}}),
         ("accounts/irina.yaml", {"send": {"from": {"address": "a@example.com"}}}),
         ("gatewayd.yaml", {"store": {"kind": "sql", "uri": ""}}),
+        ("gatewayd.yaml", {"web": {"store": {"kind": "sql", "uri": ""}}}),
     ],
 )
 def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: loading.Registry) -> None:
