@@ -46,6 +46,7 @@ OWNERS = {
     "dns": {"gatewayd.cli"},
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
+    "babel": {"gatewayd_web"},
     "starlette": {"gatewayd_web"},
     "uvicorn": {"gatewayd_web"},
     "jinja2": {"gatewayd_web"},

@@ -69,6 +69,10 @@ class Visit:
         """Have the daemon do something; see ``DaemonClient.ask``."""
         return self.reader.daemon.ask(call, answer)
 
+    def gettext(self, text: str) -> str:
+        """Return a text in the language of the page."""
+        return self.rendering.gettext(self.request, text)
+
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form, or of the address; a file is none."""
         value = self.form.get(name, self.request.query_params.get(name, default))

@@ -12,10 +12,12 @@ from starlette.responses import HTMLResponse
 
 from gatewayd import GatewaydError, PermanentError, TransientError, __version__, may
 from gatewayd_web import showing
+from gatewayd_web.languages import Languages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from gettext import NullTranslations
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rendering"]
 
+#: Each is in the catalogues, too.
 _WORDS = {
     400: "The request is not complete.",
     401: "You are not logged in any more.",
@@ -39,15 +42,8 @@ class Rendering:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._templates = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= {"size": showing.size, "count": showing.count}
-        self._templates.globals |= {"version": __version__, "may": may}
+        self._languages = Languages()
+        self._templates = {name: _templates(name, one) for name, one in self._languages.catalogues.items()}
 
     def page(self, visit: Visit, template: str, status: int, values: Mapping[str, object]) -> Response:
         """Return a page. ``visit`` is known to it as ``visit``, and who is logged in as ``person``."""
@@ -57,10 +53,20 @@ class Rendering:
             return showing.when(moment, zone)
 
         person = visit.person if visit.token else None
-        text = self._templates.get_template(template).render(
-            visit=visit, person=person, csrf=visit.csrf if person else "", when=when, **values
+        text = (
+            self._templates[self.language(visit.request)]
+            .get_template(template)
+            .render(visit=visit, person=person, csrf=visit.csrf if person else "", when=when, **values)
         )
         return HTMLResponse(text, status)
+
+    def language(self, request: Request) -> str:
+        """Return the language of a page."""
+        return self._languages.of(request)
+
+    def gettext(self, request: Request, text: str) -> str:
+        """Return a text in the language of a page."""
+        return self._languages.catalogues[self.language(request)].gettext(text)
 
     @property
     def of_errors(self) -> Mapping[type[Exception], Callable[[Request, Exception], Response]]:
@@ -70,7 +76,8 @@ class Rendering:
     def _refused(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         headers = error.headers if isinstance(error, HTTPException) else None
-        return self._error(request, status, _WORDS.get(status, "The page failed."), "", headers)
+        what = self.gettext(request, _WORDS.get(status, "The page failed."))
+        return self._error(request, status, what, "", headers)
 
     def _failed(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, GatewaydError):
@@ -80,6 +87,21 @@ class Rendering:
 
     def _error(self, request: Request, status: int, what: str, advice: str, headers: Mapping[str, str] | None) -> Response:
         part = "hx-request" in request.headers
-        template = self._templates.get_template("error_part.html" if part else "error.html")
+        template = self._templates[self.language(request)].get_template("error_part.html" if part else "error.html")
         text = template.render(what=what, advice=advice, person=None, csrf="", visit=None)
         return HTMLResponse(text, status, headers)
+
+
+def _templates(language: str, catalogue: NullTranslations) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    made.filters |= {"size": showing.size}
+    made.globals |= {"language": language, "version": __version__, "may": may}
+    return made

@@ -1,4 +1,4 @@
-"""Show times, sizes and counts to people."""
+"""Show times and sizes to people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-__all__ = ["count", "size", "when"]
+__all__ = ["size", "when"]
 
 _KIB = 1024
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -33,8 +33,3 @@ def size(number: int | None) -> str:
     while value >= _KIB and unit < len(_UNITS) - 1:
         value, unit = value / _KIB, unit + 1
     return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_UNITS[unit]}"  # noqa: PLR2004  one decimal
-
-
-def count(number: int, word: str) -> str:
-    """Return a number with its word, which gets an s if it needs one."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
