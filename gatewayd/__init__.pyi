@@ -245,3 +245,4 @@ from gatewayd.rpc.client import DaemonClient as DaemonClient
 from gatewayd.rpc.reader import Reader as Reader
 from gatewayd.runtime.atomic_files import replace_file as replace_file
 from gatewayd.runtime.version import __version__ as __version__
+from gatewayd.sealing.sent_secrets import seal_for as seal_for

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.store.sealed_secrets import SealedSecret
     from gatewayd.api.token_source import TokenUse
-    from gatewayd.sealing.keys import About, SealingKeys
+    from gatewayd.sealing.about import About
+    from gatewayd.sealing.keys import SealingKeys
 
 __all__ = ["KeptConsents", "about_consent", "asked"]
 

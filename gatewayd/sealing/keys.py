@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from gatewayd.api.store.sealed_secrets import SealedSecret
 from gatewayd.errors import AuthError
+from gatewayd.sealing.about import about_bytes
+from gatewayd.sealing.sent_secrets import Receiver, key_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["About", "SealingKey", "SealingKeys", "name_of"]
+    from gatewayd.sealing.about import About
 
-#: What a secret is about, by words that no rename changes: it is authenticated with the secret, and not kept.
-About: TypeAlias = "Mapping[str, str]"
+__all__ = ["SealingKey", "SealingKeys", "name_of"]
 
 #: Bytes of a random nonce (NIST SP 800-38D section 8.2.2): one key may seal 2^32 secrets.
 _NONCE = 12
@@ -25,7 +25,7 @@ _KEY, _ID = 32, 8
 
 def name_of(about: About) -> str:
     """Return the name by which a store keeps the secret."""
-    return hashlib.sha256(_bytes(about)).hexdigest()
+    return hashlib.sha256(about_bytes(about)).hexdigest()
 
 
 class SealingKey:
@@ -39,14 +39,17 @@ class SealingKey:
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
         # RFC 5869. The text may be an environment variable, which need not be UTF-8.
-        derived = HKDF(SHA256(), _KEY + _ID, salt=None, info=b"gatewayd sealing key").derive(text.encode(errors="surrogateescape"))
+        raw = text.encode(errors="surrogateescape")
+        derived = HKDF(SHA256(), _KEY + _ID, salt=None, info=b"gatewayd sealing key").derive(raw)
         self.id = derived[_KEY:].hex()
         self._cipher = AESGCM(derived[:_KEY])
+        #: Opens what pages seal for this key.
+        self.receiver = Receiver(self.id, HKDF(SHA256(), _KEY, salt=None, info=b"gatewayd receiving key").derive(raw))
 
     def seal(self, secret: str, about: About) -> SealedSecret:
         """Return a secret, sealed."""
         nonce = secrets.token_bytes(_NONCE)
-        return SealedSecret(self.id, nonce + self._cipher.encrypt(nonce, secret.encode(), _bytes(about)))
+        return SealedSecret(self.id, nonce + self._cipher.encrypt(nonce, secret.encode(), about_bytes(about)))
 
     def opened(self, sealed: SealedSecret, about: About) -> str | None:
         """Return the secret; None if this is not what was sealed, or not about that."""
@@ -56,7 +59,7 @@ class SealingKey:
         if len(nonce) < _NONCE:
             return None
         try:
-            return self._cipher.decrypt(nonce, text, _bytes(about)).decode()
+            return self._cipher.decrypt(nonce, text, about_bytes(about)).decode()
         except InvalidTag:
             return None
 
@@ -91,14 +94,25 @@ class SealingKeys:
             raise AuthError("what is kept of it is damaged, or was sealed for another one")
         return found
 
+    @property
+    def public_key(self) -> str:
+        """By which others seal what only these keys open (``gatewayd.sealing.sent_secrets.seal_for``); no secret."""
+        return self._first.receiver.public_key
+
+    def opened_sent(self, sent: str, about: About) -> str:
+        """Return what was sealed for one of these keys by its public key.
+
+        Raises AuthError, without advice, as ``opened`` does.
+        """
+        key = self._keys.get(key_id_of(sent))
+        found = key.receiver.opened(sent, about) if key else None
+        if found is None:
+            raise AuthError("what was sent was sealed for another key, or for something else")
+        return found
+
     def is_by_first(self, sealed: SealedSecret) -> bool:
         """Whether the first key sealed it; else it should be sealed anew."""
         return sealed.key_id == self._first.id
 
     def __repr__(self) -> str:
         return f"SealingKeys({self._named})"
-
-
-def _bytes(about: About) -> bytes:
-    """Return ``about`` as bytes that are the same in every process, and different for whatever differs."""
-    return json.dumps(dict(about), sort_keys=True, separators=(",", ":")).encode("ascii")

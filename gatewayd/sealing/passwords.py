@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gatewayd.api.store.user_accounts import NewUserAccount
-    from gatewayd.sealing.keys import About
+    from gatewayd.sealing.about import About
 
 __all__ = ["about_password"]
 
