@@ -42,10 +42,14 @@ class ShownText:
     cut: bool = False
 
     @property
+    def words(self) -> str:
+        """The text alone, without markup."""
+        return html_to_text(self.text) if self.kind == "html" else self.text
+
+    @property
     def says(self) -> bool:
         """Whether there is anything to see in it."""
-        html = self.kind == "html"
-        return bool(_SAYS.search(html_to_text(self.text) if html else self.text)) or (html and bool(_PICTURE.search(self.text)))
+        return bool(_SAYS.search(self.words)) or (self.kind == "html" and bool(_PICTURE.search(self.text)))
 
 
 class Reading:
