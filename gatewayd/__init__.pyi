@@ -111,6 +111,7 @@ from gatewayd.api.queries import DatabaseCheck as DatabaseCheck
 from gatewayd.api.queries import EntryView as EntryView
 from gatewayd.api.queries import FilingView as FilingView
 from gatewayd.api.queries import Json as Json
+from gatewayd.api.queries import LastFiled as LastFiled
 from gatewayd.api.queries import LinkView as LinkView
 from gatewayd.api.queries import Listing as Listing
 from gatewayd.api.queries import Query as Query

@@ -22,6 +22,7 @@ __all__ = [
     "EntryView",
     "FilingView",
     "Json",
+    "LastFiled",
     "LinkView",
     "Listing",
     "Query",
@@ -98,6 +99,17 @@ class FilingView(HasUser):
     faults: tuple[FilingFault, ...]
     #: The error queue it stands in; None where it stands in none.
     queue: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastFiled:
+    """When mail of an account was last filed, and for whom: it says nothing of the mail itself."""
+
+    operator: str
+    #: Whose personal mail it is; None where it is the operator's.
+    user: str | None
+    account: str
+    filed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

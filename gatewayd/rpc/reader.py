@@ -50,13 +50,13 @@ class Reader:
     def open(cls, folder: Path) -> Self:
         """Read the config of a folder, and open its store for reading.
 
-        Raises ConfigError if gatewayd.yaml can't be used, and TransientError if there is no store of this version yet: the daemon
-        makes it.
+        While there is no store of this version, each verb raises TransientError: the daemon makes it. Raises ConfigError if
+        gatewayd.yaml can't be used.
         """
         found = config.current(folder)
-        kind = found.registry.get(Store, found.store_kind)
-        store = kind(found.store_options, place=Folders(config=folder, state=found.state))
-        store.open()
+        kind, options = found.web_store or (found.store_kind, found.store_options)
+        store = found.registry.get(Store, kind)(options, place=Folders(config=folder, state=found.state))
+        store.open_reading()
         return cls(folder, found, store)
 
     def close(self) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
-from gatewayd import Cause, DeskVerbs
+from gatewayd import Cause, DeskVerbs, LastFiled
 from gatewayd_sql.admission_tables import fingerprint
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, now, one_of
 from gatewayd_sql.filing_digests import write_digests
 from gatewayd_sql.filing_rows import queue_of, say
 from gatewayd_sql.inherited import link_row
@@ -50,6 +50,15 @@ class DeskTables(DeskVerbs):
                 if len(found) >= query.limit:
                     break
             return found
+
+    def last_filed(self, *, seconds: float) -> Sequence[LastFiled]:
+        """Return where mail was filed within the last so many seconds."""
+        whose = (filing.c.operator, filing.c.owner, mail.c.account)
+        query = select(*whose, func.max(filing.c.filed_at).label("at")).join(mail, mail.c.id == filing.c.mail_id)
+        query = query.where(filing.c.filed_at > now() - seconds).group_by(*whose)
+        with self._db.reading() as connection:
+            rows = connection.execute(query).all()
+        return [LastFiled(operator=one.operator, user=one.owner, account=one.account, filed_at=moment(one.at)) for one in rows]
 
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
         """Return where the raw bytes can be read; None where this viewer has no such filing."""

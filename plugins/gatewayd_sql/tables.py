@@ -195,6 +195,8 @@ filing = Table(
 )
 # The database looks here whenever a mail is deleted.
 Index("filing_mail", filing.c.mail_id)
+# Open pages are told of what was filed in the last seconds.
+Index("filing_time", filing.c.filed_at)
 Index("filing_owner", filing.c.operator, filing.c.owner, **only_where(filing.c.owner.is_not(None)))
 Index("filing_queue", filing.c.operator, filing.c.mail_id, **only_where(filing.c.queue.is_not(None)))
 

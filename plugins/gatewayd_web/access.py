@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
-__all__ = ["Endpoints", "Visit", "cookie_name"]
+__all__ = ["Endpoints", "Visit", "cookie_name", "token_of"]
 
 #: Fields of one form, and the longest of them.
 _FIELDS, _PART = 2000, 64 << 10
@@ -110,6 +110,11 @@ def cookie_name(*, secure: bool) -> str:
     return "__Host-gatewayd" if secure else "gatewayd"
 
 
+def token_of(request: Request, reader: Reader) -> str:
+    """Return the token that the browser has; empty if it has none."""
+    return request.cookies.get(cookie_name(secure=is_secure(reader.config.web)), "")
+
+
 def csrf_of(token: str) -> str:
     """Return what forms of a web session carry."""
     return hmac.new(token.encode(), b"form", hashlib.sha256).hexdigest()
@@ -134,7 +139,7 @@ class Endpoints:
         return answered
 
     def _answered(self, role: Role | None, answer: Callable[[Visit], Response], request: Request, form: FormData) -> Response:
-        token = request.cookies.get(cookie_name(secure=is_secure(self.reader.config.web)), "")
+        token = token_of(request, self.reader)
         person = self.reader.person(token) if token else None
         visit = Visit(
             reader=self.reader,

@@ -6,23 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gatewayd_web.access import Endpoints
+from gatewayd_web.access import Endpoints, token_of
+from gatewayd_web.news import News
 from gatewayd_web.pages import emails, log_in
 from gatewayd_web.protection import Protection
 from gatewayd_web.rendering import Rendering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from starlette.responses import Response
+    from starlette.requests import Request
 
     from gatewayd import Reader, Role
     from gatewayd_web.access import Visit
 
-__all__ = ["ROUTES", "PageRoute", "app_of"]
+__all__ = ["ROUTES", "STREAM", "PageRoute", "app_of"]
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -47,12 +50,25 @@ ROUTES = (
 )
 
 
+#: Where a browser hears of new mail. Who is not logged in gets nothing there.
+STREAM = "/stream"
+
+
 def app_of(reader: Reader) -> Starlette:
     """Return the application that serves what ``reader`` reads."""
     rendering = Rendering(reader)
     endpoints = Endpoints(reader, rendering)
     routes: list[Route | Mount] = [Route(page.path, endpoints.of(page.role, page.answer), methods=[page.method]) for page in ROUTES]
+    routes.append(Route(STREAM, _stream(reader, News(reader))))
     routes.append(Mount("/static", StaticFiles(directory=_STATIC), name="static"))
     app = Starlette(routes=routes, exception_handlers=rendering.of_errors)
     app.add_middleware(Protection, web=lambda: reader.config.web)
     return app
+
+
+def _stream(reader: Reader, news: News) -> Callable[[Request], Awaitable[Response]]:
+    async def stream(request: Request) -> Response:
+        token = token_of(request, reader)
+        return (await run_in_threadpool(news.stream, token)) or Response(status_code=204)
+
+    return stream

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.health import Cause
     from gatewayd.api.ledger import Filing
-    from gatewayd.api.queries import FilingView, Query, Viewer
+    from gatewayd.api.queries import FilingView, LastFiled, Query, Viewer
     from gatewayd.api.values import Record
     from gatewayd.message.values import Source
 
@@ -23,6 +23,13 @@ class DeskVerbs(ABC):
     @abstractmethod
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return the filings that the viewer may see and that fit the query, newest first."""
+
+    @abstractmethod
+    def last_filed(self, *, seconds: float) -> Sequence[LastFiled]:
+        """Return where mail was filed within the last so many seconds, for whomever: a row for each account, operator and user.
+
+        It is for who tells open pages that there is new mail, and asks often: it must not read more than what is new.
+        """
 
     @abstractmethod
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:

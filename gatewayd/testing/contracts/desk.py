@@ -123,6 +123,20 @@ class DeskContract:
         assert _ids(store, Query(text="reservations@")) == [third, second, first]
         assert _ids(store, Query(text="100_")) == _ids(store, Query(text="%s%")) == []
 
+    def test_what_was_filed_in_the_last_seconds_is_told_by_account_and_user(self, store: Store, shared: Custodian) -> None:
+        assert not store.last_filed(seconds=60)
+        for key in ("1", "2"):
+            shared.enter(key)
+            shared.commit(shared.outcome(key, make_raw(subject=key), make_filing(), make_filing(operator="globetrot")))
+        first = store.last_filed(seconds=60)
+        assert {(one.operator, one.user, one.account) for one in first} == {("acme", None, "shared"), ("globetrot", None, "shared")}
+        shared.enter("3")
+        shared.commit(shared.outcome("3", make_raw(subject="3"), make_filing(user="irina")))
+        found = {(one.operator, one.user): one.filed_at for one in store.last_filed(seconds=60)}
+        assert len(found) == len(first) + 1
+        assert found["acme", "irina"] > max(one.filed_at for one in first)
+        assert not store.last_filed(seconds=0)
+
     def test_P6_causes_group_what_stands_in_the_viewer_s_queues(self, store: Store, shared: Custodian) -> None:
         down = FilingFault("directory", "it is down")
         faults: list[tuple[str, str | None, list[FilingFault]]] = [

@@ -40,3 +40,30 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
+
+// --- news: a list that can show new mail does so by itself, unless the person is at work in it ----------------------
+
+const fresh = document.querySelector("[data-fresh]");
+
+function atWork(list) {
+  return list.querySelector("input:checked") || list.contains(document.activeElement) || localStorage.getItem("pause") === "yes";
+}
+
+function news() {
+  const list = document.querySelector("[data-fresh]");
+  if (!list || document.hidden) return;
+  const said = document.getElementById("said");
+  if (atWork(list)) {
+    said.textContent = list.dataset.says;
+    return;
+  }
+  htmx.ajax("GET", list.dataset.fresh, { target: list, swap: "innerHTML" });
+}
+
+if (fresh && window.SharedWorker) {
+  const worker = new SharedWorker("/static/stream.js");
+  worker.port.addEventListener("message", (event) => event.data === "mail" && news());
+  worker.port.start();
+  addEventListener("pagehide", () => worker.port.postMessage("closed"));
+  addEventListener("visibilitychange", news);
+}
