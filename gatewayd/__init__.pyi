@@ -156,6 +156,7 @@ from gatewayd.api.store import RequestVerbs as RequestVerbs
 from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
 from gatewayd.api.store import SubscriptionVerbs as SubscriptionVerbs
+from gatewayd.api.store import UserSecretVerbs as UserSecretVerbs
 from gatewayd.api.store import UserVerbs as UserVerbs
 from gatewayd.api.store import WebSessionVerbs as WebSessionVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
@@ -164,6 +165,8 @@ from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS as MOST_USER_ACC
 from gatewayd.api.store.user_accounts import NewUserAccount as NewUserAccount
 from gatewayd.api.store.user_accounts import UserAccount as UserAccount
 from gatewayd.api.store.user_accounts import UserAccountVerbs as UserAccountVerbs
+from gatewayd.api.store.user_secrets import SecondFactor as SecondFactor
+from gatewayd.api.store.user_secrets import UserSecrets as UserSecrets
 from gatewayd.api.store.users import KnownUser as KnownUser
 from gatewayd.api.store.web_sessions import ACTIVITY_DAYS as ACTIVITY_DAYS
 from gatewayd.api.store.web_sessions import MOST_ACTIVITIES as MOST_ACTIVITIES

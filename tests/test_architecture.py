@@ -56,6 +56,7 @@ OWNERS = {
     # Tests alone drive a browser.
     "playwright": set(),
     "threading": {
+        "gatewayd.access",
         "gatewayd.api.hosts",
         "gatewayd.api.http",
         "gatewayd.api.token_source",

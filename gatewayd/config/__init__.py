@@ -23,7 +23,7 @@ from gatewayd.config.renaming import FileChanges, file_changes, free_names, is_d
 from gatewayd.config.rights import right_faults
 from gatewayd.config.settings import settings
 from gatewayd.config.user_accounts import MAIL_PORTS, account_of, is_of_user, made, with_user_accounts
-from gatewayd.config.user_passwords import UserPasswords
+from gatewayd.config.user_passwords import UserPasswords, service_keys
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "prove_key",
     "right_faults",
     "running",
+    "service_keys",
     "settings",
     "state_is_anothers",
     "token_use",

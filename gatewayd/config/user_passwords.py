@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from gatewayd.config.values import Config
     from gatewayd.sealing.keys import SealingKeys
 
-__all__ = ["UserPasswords"]
+__all__ = ["UserPasswords", "service_keys"]
+
+
+def service_keys(config: Config, store: Store, what: str) -> SealingKeys:
+    """Return the keys for what users confided to the service. Raises AuthError in a process of any other user than its own.
+
+    ``what`` is what messages call it, as a plural.
+    """
+    try:
+        owner = config.state.stat().st_uid
+    except OSError as error:
+        raise TransientError(f"{config.state}: {error.strerror}", advice="See to the state folder.") from None
+    if owner != os.geteuid():
+        raise AuthError(
+            f"{what} are for the service's own user alone, who has the state folder", advice="Run it as that user, or as root."
+        )
+    return load_sealing_keys(config, store)
 
 
 class UserPasswords:
@@ -55,13 +71,4 @@ class UserPasswords:
         return found
 
     def _keys(self) -> SealingKeys:
-        try:
-            owner = self._config.state.stat().st_uid
-        except OSError as error:
-            raise TransientError(f"{self._config.state}: {error.strerror}", advice="See to the state folder.") from None
-        if owner != os.geteuid():
-            raise AuthError(
-                "the passwords of users' mailboxes are for the service's own user alone, who has the state folder",
-                advice="Run it as that user, or as root.",
-            )
-        return load_sealing_keys(self._config, self._store)
+        return service_keys(self._config, self._store, "the passwords of users' mailboxes")

@@ -26,6 +26,7 @@ from gatewayd_sql.sealed_secrets import SecretTable
 from gatewayd_sql.sending import Sending
 from gatewayd_sql.subscriptions import Subscriptions
 from gatewayd_sql.user_accounts import UserAccountTables
+from gatewayd_sql.user_secrets import UserSecretTables
 from gatewayd_sql.users import Users
 from gatewayd_sql.web_sessions import WebSessions
 
@@ -53,6 +54,7 @@ class Sql(
     Users,
     UserAccountTables,
     Subscriptions,
+    UserSecretTables,
     WebSessions,
     Activities,
     SqlOffer,

@@ -10,6 +10,7 @@ from gatewayd import MOST_USER_ACCOUNTS, PermanentError, SealedSecret, UserAccou
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.user_account_tables import given_name, user_account
 from gatewayd_sql.user_tables import account_share, known_user, subscription
+from gatewayd_sql.users import hold_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +39,7 @@ class UserAccountTables(UserAccountVerbs):
     def add_user_account(self, user_id: int, new: NewUserAccount) -> str:
         """Commit a mailbox of a user under a new name. Who adds another one for this user meanwhile waits."""
         with self._db.writing() as connection:
-            whose = select(known_user.c.operator, known_user.c.name).where(known_user.c.id == user_id, ~known_user.c.left)
-            # SQLite has one writer at a time; on PostgreSQL it is the user's row that is held.
-            user = connection.execute(whose.with_for_update()).one_or_none()
-            if user is None:
-                raise PermanentError("the user has left meanwhile", advice="See `users` in the operator's file.")
+            user = hold_user(connection, user_id)
             having = select(func.count()).select_from(user_account).where(user_account.c.user_id == user_id)
             if connection.execute(having).scalar_one() >= MOST_USER_ACCOUNTS:
                 raise PermanentError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd_sql.database import Database
 
-__all__ = ["Users", "user_id"]
+__all__ = ["Users", "hold_user", "user_id"]
 
 #: Whether anything is there that is withheld from a user.
 _WITHHELD = or_(
@@ -88,6 +88,19 @@ def user_id(connection: Connection, operator: str, name: str, account: str = "")
     connection.execute(InsertOrIgnore(known_user).inline(), _row(operator, name))
     found: int = _present(_one(connection, operator, name), operator, name).id
     return found
+
+
+def hold_user(connection: Connection, user_id: int) -> Row[str, str]:
+    """Return operator and name of a user. Who lets this one leave waits for the transaction, and takes along what it writes.
+
+    Raises PermanentError where the user has left.
+    """
+    whose = select(known_user.c.operator, known_user.c.name).where(known_user.c.id == user_id, ~known_user.c.left)
+    # SQLite has one writer at a time; on PostgreSQL it is the user's row that is held.
+    user = connection.execute(whose.with_for_update()).one_or_none()
+    if user is None:
+        raise PermanentError("the user has left meanwhile", advice="See `users` in the operator's file.")
+    return user
 
 
 def _present(row: Row[*tuple[Any, ...]] | None, operator: str, name: str) -> Row[*tuple[Any, ...]]:

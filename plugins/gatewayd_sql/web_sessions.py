@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, insert, select, update
 
-from gatewayd import MOST_WEB_SESSIONS, TOUCH_SECONDS, PermanentError, WebSession, WebSessionVerbs
+from gatewayd import MOST_WEB_SESSIONS, TOUCH_SECONDS, WebSession, WebSessionVerbs
 from gatewayd_sql.access_tables import web_session as table
 from gatewayd_sql.dialect import clock, now
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.user_tables import known_user
+from gatewayd_sql.users import hold_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,7 @@ class WebSessions(WebSessionVerbs):
         """Commit a new web session, without those that have ended, and those that are too many."""
         row = {"digest": digest, "user_id": user_id, "address": clean(address)[:_ADDRESS], "agent": clean(agent)[:_AGENT]}
         with self._db.writing() as connection:
-            # Who leaves now waits, and takes this one along.
-            here = select(known_user.c.id).where(known_user.c.id == user_id, ~known_user.c.left).with_for_update()
-            if connection.scalar(here) is None:
-                raise PermanentError("the user has left meanwhile", advice="See `users` in the operator's file.")
+            hold_user(connection, user_id)
             connection.execute(delete(table).where(~_lasts(idle, longest)))
             _end_surplus(connection, user_id)
             time = clock(connection)

@@ -33,6 +33,7 @@ from gatewayd.api.store.renames import RenameVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
 from gatewayd.api.store.subscriptions import SubscriptionVerbs
 from gatewayd.api.store.user_accounts import UserAccountVerbs
+from gatewayd.api.store.user_secrets import UserSecretVerbs
 from gatewayd.api.store.users import UserVerbs
 from gatewayd.api.store.web_sessions import ActivityVerbs, WebSessionVerbs
 from gatewayd.errors import ConfigError
@@ -63,6 +64,7 @@ __all__ = [
     "Store",
     "SubscriptionVerbs",
     "UserAccountVerbs",
+    "UserSecretVerbs",
     "UserVerbs",
     "WebSessionVerbs",
 ]
@@ -89,6 +91,7 @@ class Store(
     UserVerbs,
     UserAccountVerbs,
     SubscriptionVerbs,
+    UserSecretVerbs,
     WebSessionVerbs,
     ActivityVerbs,
 ):

@@ -29,6 +29,7 @@ from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
 from gatewayd.testing.contracts.subscriptions import SubscriptionContract
 from gatewayd.testing.contracts.user_accounts import UserAccountContract
+from gatewayd.testing.contracts.user_secrets import UserSecretContract
 from gatewayd.testing.contracts.users import UserContract
 from gatewayd.testing.contracts.web_sessions import ActivityContract, WebSessionContract
 
@@ -66,6 +67,7 @@ class StoreContract(
     UserContract,
     UserAccountContract,
     SubscriptionContract,
+    UserSecretContract,
     WebSessionContract,
     ActivityContract,
 ):

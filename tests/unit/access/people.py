@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["house", "opened", "user", "without"]
+__all__ = ["CHEAP", "house", "opened", "user", "without"]
+
+
+#: What hashing costs where a test is not about it.
+CHEAP = {"memory_kib": 8, "passes": 1, "lanes": 1}
 
 
 def user(name: str, **fields: Any) -> UserConfig:
