@@ -60,6 +60,12 @@ function news() {
   htmx.ajax("GET", list.dataset.fresh, { target: list, swap: "innerHTML" });
 }
 
+const live = document.querySelector("[data-live]");
+if (live) {
+  live.checked = localStorage.getItem("pause") !== "yes";
+  live.addEventListener("change", () => localStorage.setItem("pause", live.checked ? "no" : "yes"));
+}
+
 if (fresh && window.SharedWorker) {
   const worker = new SharedWorker("/static/stream.js");
   worker.port.addEventListener("message", (event) => event.data === "mail" && news());
