@@ -8,6 +8,7 @@ import pwd
 import time
 from typing import TYPE_CHECKING
 
+from gatewayd.access.log_in import Authenticator
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.rpc.answering import Answering
@@ -35,6 +36,8 @@ class RpcServing:
     def __init__(self, store: Store, matching: DirectoryAnswers) -> None:
         self._store = store
         self._matching = matching
+        #: One for all configs, since it counts tries.
+        self._authenticator = Authenticator(store)
         self._answering = Answering()
         self._config: Config | None = None
         self._server: RpcServer | None = None
@@ -51,7 +54,7 @@ class RpcServing:
             with_users=frozenset(name for name, one in config.operators.items() if one.users),
             router=lambda: router,
         )
-        self._answering.tools = Tools(config=config, store=self._store, desk=desk)
+        self._answering.tools = Tools(config=config, store=self._store, desk=desk, authenticator=self._authenticator)
 
     def look(self) -> None:
         """Begin to answer, if a try is due and the socket can be made; not beside another daemon, but after its end."""

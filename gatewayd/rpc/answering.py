@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Answering"]
 
 _AnyCall: TypeAlias = Annotated[
-    calls.LogOut
+    calls.LogIn
+    | calls.LogOut
     | calls.StayLoggedIn
     | calls.EndWebSessions
     | calls.Mark
@@ -89,6 +90,8 @@ class Answering:
         tools = self.tools
         if tools is None:
             raise TransientError("the daemon is starting", advice="Try again in a few seconds.")
+        if isinstance(call, calls.LogIn):
+            return web_sessions.log_in(tools, call)
         person = person_of(tools.config, tools.store, call.token)
         if person is None:
             raise AuthError("nobody is logged in by this", advice="Log in.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gatewayd.access.log_in import Authenticator
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.desk import Desk
@@ -20,3 +21,4 @@ class Tools:
     config: Config
     store: Store
     desk: Desk
+    authenticator: Authenticator

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +14,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from gatewayd import AuthError, may
+from gatewayd import AuthError, TransientError, calls, may
 from gatewayd_web.addresses import client_address, is_secure
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from gatewayd import Person, Reader, Role, calls
+    from gatewayd import Person, Reader, Role
     from gatewayd_web.rendering import Rendering
 
     AnswerT = TypeVar("AnswerT", bound=BaseModel)
@@ -32,6 +34,8 @@ __all__ = ["Endpoints", "Visit", "cookie_name", "token_of"]
 #: Fields of one form, and the longest of them.
 _FIELDS, _PART = 2000, 64 << 10
 _NOTHING = FormData()
+#: How old the note of a web session's last use may be.
+_NOTED = timedelta(minutes=2)
 #: More than the digits of any id.
 _DIGITS = 19
 
@@ -159,10 +163,18 @@ class Endpoints:
         ):
             raise HTTPException(403)
         try:
+            _stay(visit)
             return answer(visit)
         except AuthError:
             # The web session ended since its row was read.
             return _to_log_in(visit)
+
+
+def _stay(visit: Visit) -> None:
+    """Have the daemon note that the web session is used, now and then. Without a daemon the pages still show what is there."""
+    if datetime.now(UTC) - visit.person.web_session.last_at > _NOTED:
+        with suppress(TransientError):
+            visit.ask(calls.StayLoggedIn(token=visit.token), calls.Nothing)
 
 
 def _to_log_in(visit: Visit) -> Response:

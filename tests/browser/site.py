@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from gatewayd import Folders
+from gatewayd.access.passwords import Passwords, good_password
 from gatewayd.access.tokens import digest_of, new_token
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until
@@ -89,6 +90,13 @@ class Site(House):
             process.wait(30)
             print(f"web.log:\n{log.read_text()}")
             assert "Traceback" not in log.read_text()
+
+    def password(self, user: str, password: str, operator: str = "acme") -> None:
+        """Give a user a password, as `gatewayd user password` does."""
+        place = Folders(config=self.folder, state=self.state)
+        with closing(Sql(Sql.Options(url=self.store or None), place=place)) as store:
+            store.open()
+            store.keep_password(store.know_user(operator, user).id, Passwords().hashed(good_password(password)))
 
     def token(self, user: str, operator: str = "acme") -> str:
         """Return the token of a new web session of a user."""

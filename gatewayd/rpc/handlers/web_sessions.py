@@ -1,17 +1,23 @@
-"""End web sessions, and keep them from being idle."""
+"""Log people in and out, end their web sessions, and keep these from being idle."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gatewayd.access.tokens import digest_of
-from gatewayd.rpc.calls import Count, EndWebSessions, LogOut, Nothing, StayLoggedIn
+from gatewayd.rpc.calls import Count, EndWebSessions, LoggedIn, LogIn, LogOut, Nothing, StayLoggedIn
 
 if TYPE_CHECKING:
     from gatewayd.access.people import Person
     from gatewayd.rpc.tools import Tools
 
-__all__ = ["end", "log_out", "stay"]
+__all__ = ["end", "log_in", "log_out", "stay"]
+
+
+def log_in(tools: Tools, call: LogIn) -> LoggedIn:
+    """Begin a web session for who proves to be a user."""
+    token = tools.authenticator.log_in(tools.config, call.name, call.password, call.code, address=call.address, agent=call.agent)
+    return LoggedIn(token=token)
 
 
 def log_out(tools: Tools, person: Person, _: LogOut) -> Nothing:
