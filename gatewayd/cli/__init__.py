@@ -41,6 +41,7 @@ _INTERRUPTED = 130
 #: Our commands, each with the module that lists it in ``COMMANDS``.
 _MODULES = {
     "account": "account",
+    "activity": "activity",
     "audit": "audit",
     "check": "admin",
     "directory": "directories",

@@ -91,16 +91,18 @@ def _stored_faults(app: App) -> int:
 
 
 def _lost_key(app: App) -> Iterator[tuple[str, AuthError]]:
-    """Yield the fault of the key that seals consents, if accounts need some; say which keys of before are in use still."""
-    passwords = app.store.user_accounts()
-    if not (app.consents.are_needed or passwords):
+    """Yield the fault of the key that seals consents and the like, if there are any; say which keys of before are in use still."""
+    sealed = [one.password for one in app.store.user_accounts()]
+    users = [(name, user) for name, operator in app.config.operators.items() for user in operator.users]
+    sealed += [found.factor.secret for who in users if (found := app.store.user_secrets(*who)) and found.factor]
+    if not (app.consents.are_needed or sealed):
         return
     try:
         config.prove_key(app.config, app.store)
     except AuthError as error:
         yield MAIN, error.alone()
         return
-    used = Counter(app.consents.keys_in_use(app.store)) + Counter(one.password.key_id for one in passwords)
+    used = Counter(app.consents.keys_in_use(app.store)) + Counter(one.key_id for one in sealed)
     ours = config.old_keys_in_use(app.config, used)
     for secret, number in config.old_keys_in_use(app.config, app.store.sealing_keys()).items():
         kept, others = output.count(number, "consent"), number - ours.get(secret, 0)

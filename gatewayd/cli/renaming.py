@@ -9,7 +9,7 @@ import click
 
 from gatewayd import config
 from gatewayd.api.health import Task
-from gatewayd.cli import output
+from gatewayd.cli import output, user_access
 from gatewayd.cli.config_writer import written_later
 from gatewayd.cli.params import asker_of, json_option
 from gatewayd.errors import PermanentError, TransientError
@@ -66,7 +66,7 @@ def _rename_operator(app: App, old: str, new: str, *, as_json: bool) -> None:
 
 @click.group("user")
 def _user() -> None:
-    """Rename users, and give them back old mail."""
+    """Rename users, give them back old mail, and let them log in to the pages."""
 
 
 @_user.command("rename")
@@ -161,5 +161,8 @@ def _is_done(app: App, intent: Rename) -> bool:
     mine = (intent.kind, intent.old, intent.new)
     return all(one.done_at is not None for one in app.store.renames() if (one.kind, one.old, one.new) == mine)
 
+
+for _command in (user_access.password, user_access.web_sessions, user_access.end_second_factor):
+    _user.add_command(_command)
 
 COMMANDS = (_operator, _user)

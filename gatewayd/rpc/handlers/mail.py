@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.access.activities import note
 from gatewayd.rpc.calls import Count, FindRecords, LinkMail, Mark, RecordRow, Records, UnlinkMail
 
 if TYPE_CHECKING:
@@ -20,16 +21,32 @@ def mark(tools: Tools, person: Person, call: Mark) -> Count:
 
 def link(tools: Tools, person: Person, call: LinkMail) -> Count:
     """Link each mail to the same records."""
-    changed = sum(tools.desk.link(person.viewer, one, call.kind, call.ids, who=person.user) for one in call.mail_ids)
+    changed = 0
+    linked: list[int] = []
+    try:
+        for one in call.mail_ids:
+            new = tools.desk.link(person.viewer, one, call.kind, call.ids, who=person.user)
+            changed += new
+            linked += [one] if new else []
+    finally:
+        if linked:
+            note(tools.store, person, "linked", *linked, detail=_records(call))
     return Count(changed=changed)
 
 
 def unlink(tools: Tools, person: Person, call: UnlinkMail) -> Count:
     """Remove links of one mail."""
-    return Count(changed=tools.desk.unlink(person.viewer, call.mail_id, call.kind, call.ids, who=person.user))
+    changed = tools.desk.unlink(person.viewer, call.mail_id, call.kind, call.ids, who=person.user)
+    if changed:
+        note(tools.store, person, "unlinked", call.mail_id, detail=_records(call))
+    return Count(changed=changed)
 
 
 def find_records(tools: Tools, person: Person, call: FindRecords) -> Records:
     """Search the directory of the person's operator."""
     found = tools.desk.search(person.operator, call.kind, call.words, limit=call.limit)
     return Records(records=tuple(RecordRow(kind=one.kind, id=one.id, label=one.label) for one in found))
+
+
+def _records(call: LinkMail | UnlinkMail) -> str:
+    return f"{call.kind} {', '.join(call.ids)}"

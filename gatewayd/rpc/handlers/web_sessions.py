@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.access.activities import note
 from gatewayd.access.tokens import digest_of
 from gatewayd.rpc.calls import Count, EndWebSessions, LoggedIn, LogIn, LogOut, Nothing, StayLoggedIn
 
@@ -23,6 +24,7 @@ def log_in(tools: Tools, call: LogIn) -> LoggedIn:
 def log_out(tools: Tools, person: Person, _: LogOut) -> Nothing:
     """End the web session that asks."""
     tools.store.end_web_session(person.operator, person.web_session.number, user=person.user)
+    note(tools.store, person, "logged out")
     return Nothing()
 
 
