@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.access.activities import note
 from gatewayd.access.passwords import Passwords, good_password
 from gatewayd.access.second_factors import SecondFactors
 from gatewayd.access.throttle import Throttle
@@ -56,7 +57,8 @@ class Authenticator:
         self._store = store
         self._passwords = passwords or Passwords()
         self._throttle = throttle or Throttle()
-        self._second_factors = second_factors or SecondFactors(store)
+        #: Whoever is logged in sets up and ends one by these.
+        self.second_factors = second_factors or SecondFactors(store)
 
     def log_in(self, config: Config, name: str, password: str, code: str = "", *, address: str, agent: str) -> str:
         """Return the token of a new web session.
@@ -77,19 +79,19 @@ class Authenticator:
         self._note(made.operator, made.user, "logged in", address)
         return token
 
-    def prove(self, config: Config, person: Person, password: str, *, address: str) -> None:
+    def prove(self, config: Config, person: Person, password: str) -> None:
         """Raise as ``log_in`` does unless this is the password of a person who is logged in: before something grave is done."""
-        self._proven(config, _try_of(person, address), password, None)
+        self._proven(config, _try_of(person), password, None)
 
-    def change_password(self, config: Config, person: Person, old: str, new: str, *, address: str) -> None:
+    def change_password(self, config: Config, person: Person, old: str, new: str) -> None:
         """Change the password of a person who is logged in, and end that person's other web sessions.
 
         Raises as ``log_in`` does for a wrong ``old``, and PermanentError with what to do for one that is too short.
         """
         normal = good_password(new)
-        who = self._proven(config, _try_of(person, address), old, None)
+        who = self._proven(config, _try_of(person), old, None)
         self._store.keep_password(who.user_id, self._passwords.hashed(normal), but=person.web_session.number)
-        self._note(person.operator, person.user, "changed", address, "password")
+        note(self._store, person, "changed", detail="password")
 
     def _proven(self, config: Config, one: _Try, password: str, code: str | None) -> UserSecrets:
         """Return what the user logs in with, if all of it was right; None for ``code``: it is not asked for."""
@@ -101,7 +103,7 @@ class Authenticator:
             # Nothing was tried.
             self._throttle.take_back(one.key, one.spelt, one.address)
             raise
-        if who is None or not right or (code is not None and not self._second_factors.take(config, who, code)):
+        if who is None or not right or (code is not None and not self.second_factors.take(config, who, code)):
             # It is written for nobody, too: the time that it takes must not tell whether there is such a user.
             self._note(*(one.user if one.user and who else ("", "")), "log-in refused", one.address)
             raise PermanentError(
@@ -111,8 +113,8 @@ class Authenticator:
         self._throttle.succeeded(one.key, one.spelt, one.address)
         return who
 
-    def _note(self, operator: str, user: str, what: Deed, address: str, detail: str = "") -> None:
-        self._store.note_activities([Activity(operator=operator, who=user, what=what, address=address, detail=detail)])
+    def _note(self, operator: str, user: str, what: Deed, address: str) -> None:
+        self._store.note_activities([Activity(operator=operator, who=user, what=what, address=address)])
 
 
 def named_user(config: Config, name: str) -> tuple[str, str] | None:
@@ -130,5 +132,5 @@ def named_user(config: Config, name: str) -> tuple[str, str] | None:
     return (operator, user) if known and user in known.users else None
 
 
-def _try_of(person: Person, address: str) -> _Try:
-    return _Try((person.operator, person.user), f"{person.operator}/{person.user}", address)
+def _try_of(person: Person) -> _Try:
+    return _Try((person.operator, person.user), f"{person.operator}/{person.user}", person.web_session.address)

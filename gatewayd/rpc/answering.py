@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from gatewayd.access.people import may, person_of
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.rpc import calls
-from gatewayd.rpc.handlers import following, mail, offers, web_sessions
+from gatewayd.rpc.handlers import following, mail, offers, proofs, web_sessions
 from gatewayd.runtime import journal
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ _AnyCall: TypeAlias = Annotated[
     | calls.LogOut
     | calls.StayLoggedIn
     | calls.EndWebSessions
+    | calls.ChangePassword
+    | calls.SetUpFactor
+    | calls.ConfirmFactor
+    | calls.RenewRecoveryCodes
+    | calls.EndFactor
+    | calls.NoteReading
     | calls.Mark
     | calls.LinkMail
     | calls.UnlinkMail
@@ -47,6 +53,12 @@ _HANDLERS: Mapping[type[calls.Call], Callable[[Tools, Person, Any], BaseModel]] 
     calls.LogOut: web_sessions.log_out,
     calls.StayLoggedIn: web_sessions.stay,
     calls.EndWebSessions: web_sessions.end,
+    calls.ChangePassword: proofs.change_password,
+    calls.SetUpFactor: proofs.set_up_factor,
+    calls.ConfirmFactor: proofs.confirm_factor,
+    calls.RenewRecoveryCodes: proofs.renew_recovery_codes,
+    calls.EndFactor: proofs.end_factor,
+    calls.NoteReading: mail.note_reading,
     calls.Mark: mail.mark,
     calls.LinkMail: mail.link,
     calls.UnlinkMail: mail.unlink,

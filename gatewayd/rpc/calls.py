@@ -8,19 +8,35 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gatewayd.api.values import Kind
 from gatewayd.api.web_sessions import Role
+from gatewayd.rpc.answers import (
+    Count,
+    FactorSetUp,
+    Failure,
+    LoggedIn,
+    Nothing,
+    RecordRow,
+    Records,
+    RecoveryCodes,
+    RequestIds,
+    Value,
+)
 
 __all__ = [
     "AnswerShare",
     "AskShare",
     "Call",
+    "ChangePassword",
     "ChooseOffers",
+    "ConfirmFactor",
     "Count",
     "DismissOffers",
+    "EndFactor",
     "EndWebSessions",
+    "FactorSetUp",
     "Failure",
     "FindRecords",
     "Follow",
@@ -30,10 +46,14 @@ __all__ = [
     "LoggedIn",
     "Look",
     "Mark",
+    "NoteReading",
     "Nothing",
     "RecordRow",
     "Records",
+    "RecoveryCodes",
+    "RenewRecoveryCodes",
     "RequestIds",
+    "SetUpFactor",
     "ShowOffers",
     "StayLoggedIn",
     "UnlinkMail",
@@ -44,65 +64,11 @@ _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 _Id: TypeAlias = Annotated[int, Field(ge=1, lt=1 << 63)]
 _Ids: TypeAlias = Annotated[tuple[_Id, ...], Field(min_length=1, max_length=1000)]
 _Words: TypeAlias = Annotated[str, Field(max_length=400)]
+_Password: TypeAlias = Annotated[str, Field(max_length=1000, repr=False)]
+_Code: TypeAlias = Annotated[str, Field(max_length=40, repr=False)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# --- answers -----------------------------------------------------------------------------------------------------------
-
-
-class Nothing(_Value):
-    """It is done."""
-
-
-class Failure(_Value):
-    """One of the five errors."""
-
-    error: Literal["auth", "config", "plugin", "permanent", "transient"]
-    message: str
-    advice: str = ""
-    #: Seconds to wait before the next try.
-    retry_after: float | None = None
-
-
-class LoggedIn(_Value):
-    """The token of a new web session, which nobody else has."""
-
-    token: str
-
-
-class Count(_Value):
-    """How many things changed."""
-
-    changed: int
-
-
-class RecordRow(_Value):
-    """A record of the operator's directory."""
-
-    kind: Kind
-    id: str
-    label: str
-
-
-class Records(_Value):
-    """Records that fit, best first."""
-
-    records: tuple[RecordRow, ...]
-
-
-class RequestIds(_Value):
-    """The requests in the store by which what was asked can be followed, by account."""
-
-    ids: dict[str, int]
-
-
-# --- calls -------------------------------------------------------------------------------------------------------------
-
-
-class Call(_Value):
+class Call(Value):
     """A call of a person who is logged in."""
 
     #: Who may have it done; each role may what the roles before it may.
@@ -111,15 +77,15 @@ class Call(_Value):
     token: _Token
 
 
-class LogIn(_Value):
+class LogIn(Value):
     """Log in. Answered with ``LoggedIn``."""
 
     call: Literal["log in"] = "log in"
     #: The user as `operator/user`, or a mail address.
     name: Annotated[str, Field(max_length=320)]
-    password: Annotated[str, Field(max_length=1000, repr=False)]
+    password: _Password
     #: Of the second factor, or a recovery code; empty without one.
-    code: Annotated[str, Field(max_length=40, repr=False)] = ""
+    code: _Code = ""
     #: From where, and by which browser.
     address: Annotated[str, Field(max_length=64)]
     agent: Annotated[str, Field(max_length=400)] = ""
@@ -145,6 +111,58 @@ class EndWebSessions(Call):
     role: ClassVar[Role] = "reader"
     call: Literal["end web sessions"] = "end web sessions"
     number: _Id | None = None
+
+
+class ChangePassword(Call):
+    """Change the person's password, and end the other web sessions. Answered with ``Nothing``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["change password"] = "change password"
+    old: _Password
+    new: _Password
+
+
+class SetUpFactor(Call):
+    """Begin to set up a second factor. It counts once ``ConfirmFactor`` had a code of it. Answered with ``FactorSetUp``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["set up factor"] = "set up factor"
+    password: _Password
+
+
+class ConfirmFactor(Call):
+    """Confirm the second factor by a code that the app shows. Answered with ``RecoveryCodes``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["confirm factor"] = "confirm factor"
+    code: _Code
+
+
+class RenewRecoveryCodes(Call):
+    """Make new recovery codes. Answered with ``RecoveryCodes``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["renew recovery codes"] = "renew recovery codes"
+    password: _Password
+
+
+class EndFactor(Call):
+    """Log in by the password alone from now on. Answered with ``Count``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["end factor"] = "end factor"
+    password: _Password
+
+
+class NoteReading(Call):
+    """Say that the person opened a mail, or downloaded it or a file of it. Answered with ``Nothing``."""
+
+    role: ClassVar[Role] = "reader"
+    call: Literal["note reading"] = "note reading"
+    what: Literal["opened", "downloaded"]
+    mail_id: _Id
+    #: The file's name, for the activity log.
+    detail: _Words = ""
 
 
 class Mark(Call):

@@ -1,17 +1,24 @@
-"""Mark and link mail, and search the records to link it to."""
+"""Mark and link mail, search the records to link it to, and note who read it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gatewayd.access.activities import note
-from gatewayd.rpc.calls import Count, FindRecords, LinkMail, Mark, RecordRow, Records, UnlinkMail
+from gatewayd.rpc.calls import Count, FindRecords, LinkMail, Mark, NoteReading, Nothing, RecordRow, Records, UnlinkMail
 
 if TYPE_CHECKING:
     from gatewayd.access.people import Person
     from gatewayd.rpc.tools import Tools
 
-__all__ = ["find_records", "link", "mark", "unlink"]
+__all__ = ["find_records", "link", "mark", "note_reading", "unlink"]
+
+
+def note_reading(tools: Tools, person: Person, call: NoteReading) -> Nothing:
+    """Note it in the activity log, for mail that the person may see."""
+    tools.desk.get(person.viewer, call.mail_id)
+    note(tools.store, person, call.what, call.mail_id, detail=call.detail)
+    return Nothing()
 
 
 def mark(tools: Tools, person: Person, call: Mark) -> Count:

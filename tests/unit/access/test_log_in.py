@@ -155,11 +155,11 @@ def test_a_password_is_changed_by_who_knows_it_and_ends_other_web_sessions(
     other, mine = _in(log_in, config), _in(log_in, config)
     person = _person(config, store, mine)
     with pytest.raises(PermanentError, match="is wrong"):
-        log_in.change_password(config, person, "wrong", "another horse", address="192.0.2.1")
+        log_in.change_password(config, person, "wrong", "another horse")
     with pytest.raises(PermanentError, match="shorter"):
-        log_in.change_password(config, person, _PASSWORD, "short", address="192.0.2.1")
+        log_in.change_password(config, person, _PASSWORD, "short")
     assert person_of(config, store, other)
-    log_in.change_password(config, person, _PASSWORD, "another horse", address="192.0.2.1")
+    log_in.change_password(config, person, _PASSWORD, "another horse")
     assert person_of(config, store, other) is None
     assert person_of(config, store, mine) == person
     with pytest.raises(PermanentError, match="is wrong"):
@@ -170,6 +170,6 @@ def test_a_password_is_changed_by_who_knows_it_and_ends_other_web_sessions(
 
 def test_who_is_logged_in_proves_it_by_the_password(log_in: Authenticator, config: Config, store: Store) -> None:
     person = _person(config, store, _in(log_in, config))
-    log_in.prove(config, person, _PASSWORD, address="192.0.2.1")
+    log_in.prove(config, person, _PASSWORD)
     with pytest.raises(PermanentError, match="is wrong"):
-        log_in.prove(config, person, "wrong", address="192.0.2.1")
+        log_in.prove(config, person, "wrong")
