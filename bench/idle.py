@@ -138,7 +138,7 @@ def _until_all_wait(folder: Path, accounts: int) -> None:
     end = time.monotonic() + _START
     while time.monotonic() < end:
         time.sleep(0.5)
-        if _watched(folder / "state/gatewayd.db") == accounts:
+        if _watched(folder / "state/store/gatewayd.db") == accounts:
             return
     said = (folder / "log").read_text(errors="replace")[-2000:]
     raise RuntimeError(f"not all of {accounts} accounts wait after {_START:g} s:\n{said}")

@@ -146,7 +146,7 @@ def _rows(given: argparse.Namespace, dovecot: Dovecot, config: Path) -> list[Row
         def command(_: Path) -> Sequence[str]:
             (config / "gatewayd.yaml").write_text(f"state: {config.parent / 'state'}\n{workers}")
             # Each run begins with an empty store; only the directory's index is there already.
-            for path in (config.parent / "state").glob("gatewayd.db*"):
+            for path in (config.parent / "state/store").glob("gatewayd.db*"):
                 path.unlink()
             return [sys.executable, "-m", "gatewayd", "--config", str(config), "import", kind]
 

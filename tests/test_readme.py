@@ -154,14 +154,14 @@ def test_a_backup_that_is_restored_takes_in_what_came_since(world: World) -> Non
     restored = said(world, ".db-wal")
     assert "Custody is proven." in restored
     assert "7 filed" in restored
-    for path in ("/var/backups/gatewayd.db", "/var/lib/gatewayd/gatewayd.db"):
+    for path in ("/var/backups/gatewayd.db", "/var/lib/gatewayd/store/gatewayd.db"):
         assert world.path(path).stat().st_mode & 0o077 == 0, f"{path} can be read by others"
 
 
 def test_nothing_is_left_of_the_program_when_it_is_removed(world: World) -> None:
     assert not list(world.path("/etc/systemd").rglob("gatewayd.service"))
     assert not list(world.path("/usr/local").rglob("*gatewayd*"))
-    assert world.path("/var/lib/gatewayd/gatewayd.db").exists()
+    assert world.path("/var/lib/gatewayd/store/gatewayd.db").exists()
 
 
 def test_every_error_that_is_explained_is_said_by_the_code() -> None:

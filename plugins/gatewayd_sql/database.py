@@ -115,9 +115,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of everything and stops no writer."""
-        with translated(self.name, reading=self._only_reads), self._reader.begin() as connection:
+        with self._snapshot() as connection:
             if self._only_reads:
                 self._prove_version(connection)
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with translated(self.name, reading=self._only_reads), self._reader.begin() as connection:
             yield connection
 
     def rows(self, query: TypedReturnsRows[*_Columns], values: Mapping[str, object] | None = None) -> Sequence[Row[*_Columns]]:
@@ -151,12 +156,12 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the tables have this version; raises what keeps them from being read."""
-        with self.reading() as connection:
+        with self._snapshot() as connection:
             return self._version(connection) == HEAD
 
     def is_new(self) -> bool:
         """Whether there are no tables of ours; raises what keeps them from being read."""
-        with self.reading() as connection:
+        with self._snapshot() as connection:
             return self._version(connection) is None
 
     def close(self) -> None:
@@ -225,7 +230,8 @@ class Database:
 def asked(url: str, question: Callable[[Database], bool]) -> bool:
     """Ask a database that need not be usable; False if it can't be asked. Never raises."""
     try:
-        db = Database(url)
+        # It makes no file, not even where the database is just being moved.
+        db = Database(url, reading=True)
     except GatewaydError:
         return False
     try:

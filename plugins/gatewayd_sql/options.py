@@ -20,7 +20,7 @@ class SqlOptions(Store.Options, use_attribute_docstrings=False):
     url: str | None = Field(
         None,
         repr=False,
-        description="`sqlite:////absolute/path.db` or `postgresql://user@host/name`; by default gatewayd.db in the state folder.",
+        description="`sqlite:////absolute/path.db` or `postgresql://user@host/name`; default: store/gatewayd.db in `state`.",
     )
 
     @field_validator("url")

@@ -19,6 +19,7 @@ from gatewayd_sql.offer import SqlOffer
 from gatewayd_sql.offering import Offers
 from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
+from gatewayd_sql.placing import place_of, prepare
 from gatewayd_sql.provisional import Provisionals
 from gatewayd_sql.renaming import Renaming
 from gatewayd_sql.requests import RequestTables
@@ -66,7 +67,7 @@ class Sql(
     @property
     def url(self) -> str:
         """Where the database is."""
-        return self.options.url or f"sqlite:///{self.place.state / 'gatewayd.db'}"
+        return self.options.url or f"sqlite:///{place_of(self.place.state)}"
 
     def is_current(self) -> bool:
         """Whether the database is there and has this version's tables."""
@@ -82,6 +83,8 @@ class Sql(
 
     def open(self) -> None:
         """Connect and bring the tables to this version."""
+        if self.options.url is None:
+            prepare(self.place.state)
         db = Database(self.url)
         try:
             db.upgrade()

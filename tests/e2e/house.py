@@ -138,6 +138,8 @@ class House:
         self.store = store
         self.folder = folder / "config"
         self.state = folder / "state"
+        #: Where the database is, unless ``store`` says otherwise.
+        self.database = self.state / "store/gatewayd.db"
         for name in ("operators", "accounts", "plugins"):
             (self.folder / name).mkdir(parents=True)
         named = f"store: {{kind: sql, url: {json.dumps(store)}}}\n" if store else ""
@@ -266,7 +268,7 @@ class House:
         if self.store:
             with psycopg.connect(self.store) as postgresql:
                 return postgresql.execute(query).fetchall()
-        with closing(sqlite3.connect(f"file:{self.state}/gatewayd.db?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
 
     def status(self) -> dict[str, dict[str, Any]]:

@@ -214,13 +214,13 @@ def test_an_old_key_that_is_gone_stops_nobody_and_one_of_no_account_is_told(hous
 
 def test_of_an_older_database_a_check_says_that_and_not_that_nobody_consented(house: House, authority: PaperConsent) -> None:
     connected(house, authority, "irina")
-    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database, database:
+    with closing(sqlite3.connect(house.database)) as database, database:
         ((version,),) = database.execute("SELECT version_num FROM gatewayd_sql_version")
         database.execute("UPDATE gatewayd_sql_version SET version_num = '0001'")
     found = house.run("check", "--online")
     assert "irina: what persons consented to can't be read: the database is of an older version" in found.out
     assert "has not consented" not in found.out
-    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database, database:
+    with closing(sqlite3.connect(house.database)) as database, database:
         database.execute("UPDATE gatewayd_sql_version SET version_num = ?", (version,))
     assert "irina: papermail was opened by access" in house.run("check", "--online").out
 

@@ -69,7 +69,7 @@ def freeze(house: House, daemon: Daemon) -> None:
     if house.store:
         daemon.signal(signal.SIGSTOP)
         return
-    with closing(sqlite3.connect(house.state / "gatewayd.db", timeout=SLACK, isolation_level=None)) as db:
+    with closing(sqlite3.connect(house.database, timeout=SLACK, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         daemon.signal(signal.SIGSTOP)
         stat = Path(f"/proc/{daemon.process.pid}/stat")
@@ -145,7 +145,7 @@ def test_leases_of_a_daemon_that_cannot_be_judged_from_here_are_taken_when_they_
     """With a state folder of its own it is as if it ran on another machine: nobody sees its lock."""
     house, other = boxes.house, House(tmp_path / "other")
     shutil.copytree(house.folder, other.folder, dirs_exist_ok=True)
-    store = house.store or f"sqlite:///{house.state}/gatewayd.db"
+    store = house.store or f"sqlite:///{house.database}"
     other.write("gatewayd.yaml", f"state: {other.state}\nstore: {{kind: sql, url: '{store}'}}\n")
     with house.daemon() as killed, other.daemon() as left:
         share(house, killed, left)

@@ -190,14 +190,14 @@ def test_P2_full_disk_loses_nothing_and_goes_on_when_there_is_room(
 def test_read_only_database_and_newer_version_and_no_database(house: House, dovecot: Dovecot, user: str) -> None:
     house.account("main", "imap", dovecot.ports["imap"], user)
     house.good("import", "main")
-    database = house.state / "gatewayd.db"
+    database = house.database
     with sqlite3.connect(database) as db:
         db.execute("UPDATE gatewayd_sql_version SET version_num = 'from-the-future'")
     db.close()
     done = house.run("mail", "list")
     assert done.code == 78
     assert "newer" in done.err
-    for path in house.state.glob("gatewayd.db*"):
+    for path in house.database.parent.glob("gatewayd.db*"):
         path.unlink()
     database.write_bytes(b"this is no database" * 100)
     done = house.run("mail", "list")

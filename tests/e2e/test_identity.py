@@ -80,7 +80,7 @@ def test_an_audit_says_what_it_could_not_prove_and_what_to_do(dovecot: Dovecot, 
     house.good("import", "main")
     house.good("audit", "main")
 
-    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database, database:
+    with closing(sqlite3.connect(house.database)) as database, database:
         database.execute("DELETE FROM link")
         database.execute("DELETE FROM filing WHERE mail_id = 1")
     audit = house.run("audit", "main")
@@ -97,7 +97,7 @@ def test_P1_an_audit_of_a_damaged_database_is_not_content(dovecot: Dovecot, hous
     house.account("main", "imap", dovecot.ports["imap"], "damaged")
     dovecot.deliver("damaged", new_mail(3, 1))
     house.good("import", "main")
-    path = house.state / "gatewayd.db"
+    path = house.database
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'filing'").fetchone()

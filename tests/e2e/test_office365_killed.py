@@ -73,7 +73,7 @@ class Sender:
     def age(self, seconds: float) -> None:
         """Let time pass for what was begun, while no daemon runs; nothing is under way in Exchange any more."""
         until("Exchange has done what it got", 60, lambda: all(one.ended for one in self.graph.log.requests))
-        with closing(sqlite3.connect(self.house.state / "gatewayd.db")) as db, db:
+        with closing(sqlite3.connect(self.house.database)) as db, db:
             for key, note in db.execute("SELECT id, note FROM delivery WHERE note != ''").fetchall():
                 found = json.loads(note)
                 aged = json.dumps({**found, "since": found["since"] - seconds})

@@ -34,7 +34,7 @@ def test_a_new_database_in_a_state_folder_that_was_used_is_told(house: House) ->
         assert "store new" not in daemon.log
     with house.daemon() as daemon:
         assert "store new" not in daemon.log
-    (house.state / "gatewayd.db").unlink()
+    (house.database).unlink()
     with house.daemon() as daemon:
         assert "restore its backup first" in daemon.log
 

@@ -181,7 +181,7 @@ def check(soak: Soak, tmp_path: Path, *, median: float, most: float) -> None:
         users = prepare(house, soak, server, proxy.port)
         with running(house, tmp_path / "log") as daemon:
             until("all accounts wait", 60, lambda: len(ear.idle) == soak.accounts)
-            with closing(sqlite3.connect(f"file:{house.state}/gatewayd.db?mode=ro", uri=True)) as db:
+            with closing(sqlite3.connect(f"file:{house.database}?mode=ro", uri=True)) as db:
                 reader = Reader(db)
                 warm: dict[int, int] = {}
                 for gone in deliver(soak, server, users, reader):

@@ -53,7 +53,7 @@ def _full(house: House) -> Callable[[], object]:
 
 def _locked(house: House) -> Callable[[], object]:
     # Such as a backup that hangs.
-    database = sqlite3.connect(house.state / "gatewayd.db", isolation_level=None)
+    database = sqlite3.connect(house.database, isolation_level=None)
     database.execute("BEGIN IMMEDIATE")
     return database.close
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def _backup(house: House) -> Path:
     """A copy as the docs make it."""
     copy = house.state.parent / "backup.db"
-    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database:
+    with closing(sqlite3.connect(house.database)) as database:
         database.execute("VACUUM INTO ?", [str(copy)])
     return copy
 
@@ -31,22 +31,22 @@ def _backup(house: House) -> Path:
 def _restored(house: House, copy: Path) -> None:
     # As the docs restore it, but for the stop before.
     for name in ("gatewayd.db-wal", "gatewayd.db-shm"):
-        (house.state / name).unlink()
-    copy.rename(house.state / "gatewayd.db")
+        house.database.with_name(name).unlink()
+    copy.rename(house.database)
 
 
 def _moved_over(house: House, copy: Path) -> None:
     # With the log of the database before, which is none of the backup's.
-    copy.rename(house.state / "gatewayd.db")
+    copy.rename(house.database)
 
 
 def _copied_over(house: House, copy: Path) -> None:
     # By `cp`, which the docs forbid.
-    shutil.copyfile(copy, house.state / "gatewayd.db")
+    shutil.copyfile(copy, house.database)
 
 
 def _log_removed(house: House, _copy: Path) -> None:
-    (house.state / "gatewayd.db-wal").unlink()
+    house.database.with_name("gatewayd.db-wal").unlink()
 
 
 _WAYS = [
@@ -80,7 +80,8 @@ def test_P1_P3_a_daemon_whose_database_was_replaced_deletes_nothing_and_ends(
     if linked:
         link = house.state.parent / "link"
         link.mkdir()
-        (link / "gatewayd.db").symlink_to(house.state / "gatewayd.db")
+        house.database.parent.mkdir(parents=True)
+        (link / "gatewayd.db").symlink_to(house.database)
         house.write("gatewayd.yaml", f"state: {house.state}\nstore: {{kind: sql, url: sqlite:///{link}/gatewayd.db}}\n")
     with house.daemon() as daemon:
         copy = _backup(house)
@@ -107,16 +108,16 @@ def test_P1_a_database_that_is_moved_away_stops_the_import_until_it_is_back(hous
         until("mail is filed", LONG, house.filed)
         # A log that is away while its database is there is another matter: then the daemon ends.
         for name in reversed(names):
-            (house.state / name).rename(house.state / f"{name}.away")
+            house.database.with_name(name).rename(house.database.with_name(f"{name}.away"))
         _send(dovecot, house, second)
         until("it is told", LONG, lambda: "the database's file is gone" in daemon.log)
         for command in (["status"], ["import"], ["mail", "list"]):
             shown = house.run(*command)
             assert shown.code == 1
             assert f"there is no database, though the daemon runs as process {daemon.process.pid}" in shown.err
-        assert not (house.state / "gatewayd.db").exists()
+        assert not house.database.exists()
         for name in names:
-            (house.state / f"{name}.away").rename(house.state / name)
+            house.database.with_name(f"{name}.away").rename(house.database.with_name(name))
         until("all is filed", LONG, lambda: len(house.filed()) == len(first) + len(second))
         daemon.stop()
     house.good("audit", "sales")

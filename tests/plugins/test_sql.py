@@ -131,7 +131,7 @@ def test_by_default_the_database_is_in_the_state_folder(tmp_path: Path) -> None:
     store = store_at(None, tmp_path)
     store.open()
     store.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["gatewayd.db"]
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
 def python(code: str, *arguments: object) -> str:

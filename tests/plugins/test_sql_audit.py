@@ -136,10 +136,10 @@ def test_a_database_that_is_away_is_not_called_damaged(tmp_path: Path) -> None:
     store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
-        (tmp_path / "gatewayd.db").rename(tmp_path / "away.db")
+        (tmp_path / "store/gatewayd.db").rename(tmp_path / "away.db")
         with pytest.raises(TransientError, match="the database's file is gone"):
             store.check()
-        (tmp_path / "away.db").rename(tmp_path / "gatewayd.db")
+        (tmp_path / "away.db").rename(tmp_path / "store/gatewayd.db")
         assert store.check().faults == ()
 
 
@@ -166,7 +166,7 @@ def test_P1_rows_that_belong_to_nothing_are_faults(store: Sql, url: str) -> None
     ],
 )
 def test_P1_a_damaged_page_of_the_database_is_noticed(tmp_path: Path, table: str, how: str) -> None:
-    path = tmp_path / "gatewayd.db"
+    path = tmp_path / "store/gatewayd.db"
     store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
@@ -243,7 +243,7 @@ def test_a_text_that_is_none_is_damage_and_no_lost_connection(tmp_path: Path) ->
     store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
-    with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database, database:
+    with closing(sqlite3.connect(tmp_path / "store/gatewayd.db")) as database, database:
         database.execute("UPDATE ledger SET cause = CAST(x'ff41' AS TEXT)")
     with pytest.raises(ConfigError, match="the database is damaged"):
         store.entries("shared", "filed", after=0, limit=9)

@@ -38,7 +38,7 @@ def store_with(folder: Path, number: int) -> Sql:
     folder.mkdir()
     store = Sql(SqlOptions(url=None), place=Folders(config=folder, state=folder))
     store.open()
-    with closing(sqlite3.connect(folder / "gatewayd.db")) as database:
+    with closing(sqlite3.connect(folder / "store/gatewayd.db")) as database:
         for statement in _MAILS:
             into, _, rows = statement.partition(" SELECT ")
             database.execute(f"{into} {_COUNT.format(last=number + 9)} SELECT {rows}")
@@ -67,7 +67,7 @@ def test_P1_an_audit_of_very_many_operators_proves_as_much(tmp_path: Path) -> No
         one.file("1", make_raw(1), *(make_filing(f"operator{number}") for number in range(102)))
         one.file("2", make_raw(2), make_filing("operator7"))
         assert [audit.unfiled for audit in store.audit("shared", {})] == [()]
-        with closing(sqlite3.connect(tmp_path / "many" / "gatewayd.db")) as database:
+        with closing(sqlite3.connect(tmp_path / "many" / "store/gatewayd.db")) as database:
             database.execute("DELETE FROM filing WHERE operator = 'operator99'")
             database.commit()
         assert [audit.unfiled for audit in store.audit("shared", {})] == [("1",)]

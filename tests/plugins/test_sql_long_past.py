@@ -24,7 +24,7 @@ def test_P4_a_whole_listing_is_not_held_against_all_that_is_gone_by_the_gateway_
     store.open()
     with closing(store):
         one = Custodian.of(store)
-        with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database:
+        with closing(sqlite3.connect(tmp_path / "store/gatewayd.db")) as database:
             database.execute(
                 f"WITH RECURSIVE past(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < {GONE}) "
                 "INSERT INTO ledger (account, folder, key, state, cause, backlog, tries, due, listed_at, gone_at) "
@@ -46,7 +46,7 @@ def test_P4_old_mail_of_one_account_is_not_held_against_all_personal_mail_of_oth
         general, personal = Custodian.of(store), Custodian.of(store, "irina")
         ids = [general.file(str(number), make_raw(number)) for number in range(100)]
         mine = personal.file("1", make_raw(1000), make_filing(user="irina"))
-        with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database:
+        with closing(sqlite3.connect(tmp_path / "store/gatewayd.db")) as database:
             database.execute(
                 f"WITH RECURSIVE past(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < {GONE // 10}) "
                 f"INSERT INTO filing (operator, mail_id, owner, unread, filed_at) SELECT 'acme', {mine} + n, 'irina', 0, 0 FROM past"

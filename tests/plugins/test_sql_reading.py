@@ -198,10 +198,10 @@ def test_it_goes_on_with_a_database_that_was_put_in_place_of_the_one_before(tmp_
         with closing(reading(stores[0].url, tmp_path)) as reader:
             assert len(reader.filings(ACME, Query())) == 1
             for ending in ("", "-wal", "-shm"):
-                (tmp_path / f"one/gatewayd.db{ending}").rename(tmp_path / f"away{ending}")
+                (tmp_path / f"one/store/gatewayd.db{ending}").rename(tmp_path / f"away{ending}")
             with pytest.raises(TransientError, match="there is no database"):
                 reader.filings(ACME, Query())
-            (tmp_path / "two/gatewayd.db").rename(tmp_path / "one/gatewayd.db")
+            (tmp_path / "two/store/gatewayd.db").rename(tmp_path / "one/store/gatewayd.db")
             assert reader.filings(ACME, Query()) == []
 
 

@@ -39,7 +39,7 @@ from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 import gatewayd_sql.migrations.versions.v0001_first, alembic.command
 folder = Path(sys.argv[1])
-store = Sql(SqlOptions(), place=Folders(config=folder, state=folder))
+store = Sql(SqlOptions(url=f"sqlite:///{folder}/gatewayd.db"), place=Folders(config=folder, state=folder))
 def told(call):
     try:
         return call()

@@ -238,7 +238,7 @@ class GatewaydFile(Block):
     state: ConfigPath | None = Field(default=None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
     store: dict[str, object] | None = Field(
         default=None,
-        description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder.",
+        description="What keeps everything: its `kind`, with its options. Default: `sql`, `store/gatewayd.db` in the state folder.",
     )
     credentials: dict[Name, dict[str, object]] = Field(
         default={},

@@ -62,7 +62,7 @@ def test_a_command_does_its_work_all_the_same(house: House, words: str, closed: 
     done = shell(house, words, closed)
     assert "Traceback" not in done.stderr
     assert done.returncode == (1 if words == "import" else 0)
-    assert words != "import" or (house.state / "gatewayd.db").exists(), "it was not even begun"
+    assert words != "import" or (house.database).exists(), "it was not even begun"
 
 
 def test_no_file_that_is_opened_is_taken_for_the_output(house: House, tmp_path: Path) -> None:

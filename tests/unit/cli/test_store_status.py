@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("how", ["no database", "damaged", "a folder", "server away"])
 def test_P10_a_store_that_can_not_be_read_is_told_and_so_is_the_daemon_that_runs(two: Desk, how: str) -> None:
     two.store.close()
-    database = two.house.state / "gatewayd.db"
+    database = two.house.database
     if how == "server away":
         url = "postgresql://nobody@127.0.0.1:1/none"
         two.house.write("gatewayd.yaml", f"state: {two.house.state}\nstore: {{kind: sql, url: '{url}'}}\n")
@@ -26,7 +26,7 @@ def test_P10_a_store_that_can_not_be_read_is_told_and_so_is_the_daemon_that_runs
         raw = database.read_bytes()
         database.write_bytes(raw[:100] + b"\xff" * (len(raw) - 100))
     else:
-        for path in two.house.state.glob("gatewayd.db*"):
+        for path in two.house.database.parent.glob("gatewayd.db*"):
             path.unlink()
         database.mkdir()
     done = two.status()

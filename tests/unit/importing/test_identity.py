@@ -574,7 +574,7 @@ def test_what_was_filed_by_a_release_that_kept_no_headers_is_settled_like_other_
     with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
         transport.on("settle", LOST)
         assert gateway.visit().error is LOST
-        with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database, database:
+        with closing(sqlite3.connect(tmp_path / "store/gatewayd.db")) as database, database:
             database.execute("UPDATE ledger SET anchor = NULL")
         assert gateway.good().settled == 3
         assert transport.keys() == []

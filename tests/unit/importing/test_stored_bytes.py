@@ -25,7 +25,7 @@ LARGE = make_raw(1) + b"0" * CHUNK + b"1" * CHUNK
 
 
 def damage(folder: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(folder / "gatewayd.db")) as database:
+    with closing(sqlite3.connect(folder / "store/gatewayd.db")) as database:
         for statement in statements:
             database.execute(statement)
         database.commit()
