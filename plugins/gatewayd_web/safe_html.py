@@ -95,6 +95,10 @@ _CLEANER = nh3.Cleaner(
 )
 
 
+#: With these, text looks as if it said something else; thousands of them take browsers seconds. The attribute ``dir`` is kept.
+_DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), None)
+
+
 def safe_page(mail: Mail, *, pictures: bool = False) -> SafePage:
     """Return the text of a mail as a page, with html where it has some.
 
@@ -156,7 +160,7 @@ class _Making:
         if nesting.flattened:
             self._notes.add("flattened")
         self._html = True
-        return f"<div>{_CLEANER.clean(plain)}</div>"
+        return f"<div>{_clean(plain)}</div>"
 
     def page(self, body: str) -> SafePage:
         """Return the page of what ``piece`` returned."""
@@ -196,4 +200,10 @@ class _Making:
 
 
 def _plain(text: str) -> str:
-    return f'<div class="plain-text">{_CLEANER.clean(linked(text))}</div>'
+    return f'<div class="plain-text">{_clean(linked(text))}</div>'
+
+
+def _clean(plain: str) -> str:
+    """Return what nh3 leaves of a page, without characters that change the direction of writing."""
+    cleaned = _CLEANER.clean(plain)
+    return cleaned if cleaned.isascii() else cleaned.translate(_DIRECTIONS)

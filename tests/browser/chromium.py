@@ -73,6 +73,10 @@ class Outside:
         """Return the first lines of all requests so far, such as ``GET http://a.example/ HTTP/1.1``."""
         return [line for line in self._asked if not _CHROMIUMS_OWN.match(line)]
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self._asked.clear()
+
     def _run(self) -> None:
         with suppress(OSError):
             while True:

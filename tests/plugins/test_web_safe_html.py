@@ -55,6 +55,7 @@ PAGES = {
     "a < b &lt; c &amp; d &copy; e&nbsp;f": "a &lt; b &lt; c &amp; d © e&nbsp;f",
     "<p id=x class=y name=z onclick=a() align=center>a": '<p align="center">a</p>',
     "<td>": "",
+    "<p>a&#8238;b\u2066c&rlm;d": "<p>abc\u200fd</p>",
     "<a href='javascript:a()'>a</a><a href=' java\tscript:a'>b</a><a href='&#106avascript:a'>c</a><a href=x.html>d</a>": (
         f"<a {REL}>a</a><a {REL}>b</a><a {REL}>c</a><a {REL}>d</a>"
     ),
