@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import PermanentError, SealedSecret, SecondFactor, UserSecrets
+from gatewayd import Activity, PermanentError, SealedSecret, SecondFactor, UserSecrets
+from gatewayd.testing.contracts.custodian import rename
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +107,22 @@ class UserSecretContract:
         assert not store.take_recovery_code(irina, _CODES[0])
         assert store.take_recovery_code(irina, _CODES[5])
         assert store.take_recovery_code(tom, _CODES[2])
+
+    def test_a_renamed_user_stays_logged_in_and_has_the_same_password(self, store: Store) -> None:
+        irina = _irina(store)
+        store.keep_password(irina, "$argon2id$1")
+        digest, times = sha256(b"token").digest(), {"idle": 999.0, "longest": 999.0}
+        made = store.add_web_session(irina, digest, address="", agent="", **times)
+        store.note_activities([Activity(operator="acme", who="irina", what="logged in")])
+        rename(store, "acme/irina", "acme/nina", kind="user")
+        rename(store, "acme", "acme2", kind="operator")
+        found = store.user_secrets("acme2", "nina")
+        assert store.user_secrets("acme", "irina") is None
+        assert found
+        assert (found.user_id, found.hashed) == (irina, "$argon2id$1")
+        assert store.web_session(digest, **times) == replace(made, operator="acme2", user="nina")
+        assert [one.who for one in store.activities("acme2")] == ["irina"], "as she was called then"
+        assert store.activities("acme") == []
 
     def test_P9_who_has_left_has_no_password_no_factor_and_no_codes(self, store: Store) -> None:
         irina = _irina(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -173,3 +174,22 @@ def test_who_is_logged_in_proves_it_by_the_password(log_in: Authenticator, confi
     log_in.prove(config, person, _PASSWORD)
     with pytest.raises(PermanentError, match="is wrong"):
         log_in.prove(config, person, "wrong")
+
+
+def test_whoever_is_named_a_password_is_checked_so_that_the_time_tells_nothing(config: Config, store: Store) -> None:
+    passwords = Passwords(memory_kib=16384, passes=2, lanes=1)
+    store.keep_password(store.know_user("acme", "irina").id, passwords.hashed(_PASSWORD))
+    log_in = Authenticator(store, passwords=passwords)
+
+    def spent(name: str) -> float:
+        """Return the processor's time of this thread, in which all of it is done: others on the machine don't count."""
+        before = time.thread_time()
+        for _ in range(3):
+            with pytest.raises(PermanentError, match="is wrong"):
+                _in(log_in, config, name, "wrong")
+        return time.thread_time() - before
+
+    spent("acme/irina")
+    known, unknown, without_one = spent("irina@example.com"), spent("acme/nobody"), spent("acme/tom")
+    assert known / 2 < unknown < known * 2
+    assert known / 2 < without_one < known * 2
