@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from argon2 import PasswordHasher
 
-__all__ = ["LEAST", "Passwords", "good_password"]
+    from gatewayd.api.store import Store
+
+__all__ = ["LEAST", "Passwords", "give_password", "good_password"]
 
 #: How long a password must be, and may be, in characters.
 LEAST, _MOST = 12, 1000
@@ -98,6 +100,17 @@ class Passwords:
                 self._working.release()
         finally:
             self._inside.release()
+
+
+def give_password(store: Store, operator: str, user: str, password: str, *, passwords: Passwords | None = None) -> None:
+    """Give a user a password, and end all web sessions of that user: an administrator's word, which needs no old password.
+
+    Raises PermanentError for a password that is too short or too long and for a user who has left, ConfigError where the library
+    is missing, and what verbs raise.
+    """
+    normal = good_password(password)
+    hashed = (passwords or Passwords()).hashed(normal)
+    store.keep_password(store.know_user(operator, user).id, hashed)
 
 
 def _bytes(password: str) -> bytes:

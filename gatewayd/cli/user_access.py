@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd.access.passwords import Passwords, good_password
+from gatewayd.access.passwords import Passwords, give_password, good_password
 from gatewayd.api.web_sessions import Activity
 from gatewayd.cli import output
 from gatewayd.cli.account_questions import asked_password
@@ -33,14 +33,14 @@ def password(app: App, user: str) -> None:
     passwords = Passwords()
     # What would keep it from being kept is told before it is typed.
     passwords.prove()
-    known = app.store.know_user(operator, name)
+    app.store.know_user(operator, name)
     while True:
         try:
             typed = good_password(asked_password())
             break
         except PermanentError as error:
             output.note(f"Error: {error.sentences}")
-    app.store.keep_password(known.id, passwords.hashed(typed))
+    give_password(app.store, operator, name, typed, passwords=passwords)
     _note(app, operator, name, "password")
     output.note(f"{operator}/{name} has the new password, and is logged out everywhere.")
 
