@@ -12,25 +12,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from gatewayd_web.html_tokens import reference_free
+from gatewayd_web.picture_sizes import pixels_of, type_of
 from gatewayd_web.safe_links import safe_link
 
 if TYPE_CHECKING:
     from gatewayd import Mail
 
-__all__ = ["Pictures", "type_of"]
+__all__ = ["Pictures"]
 
+#: How many pixels all pictures of a page may have; browsers keep four bytes of each.
+MAX_PIXELS = 200_000_000
 #: How many characters all pictures of a page may take, each time that they are shown.
 MAX_CHARACTERS = 16 << 20
-_MARKS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"))
 _DATA = re.compile(r"data:image/[a-z.+\-]{1,20};base64,", re.IGNORECASE)
+_NONE = ("", 0)
 _SPACE = re.compile(r"[\t\n\f\r ]+")
-
-
-def type_of(data: bytes) -> str:
-    """Return the media type of a picture that browsers can show safely, by its first bytes; empty for anything else."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for mark, kind in _MARKS if data.startswith(mark)), "")
 
 
 class Pictures:
@@ -44,7 +40,8 @@ class Pictures:
         self._mail = mail
         self._remote = remote
         self._room = MAX_CHARACTERS
-        self._known: dict[str, str] = {}
+        self._pixels = MAX_PIXELS
+        self._known: dict[str, tuple[str, int]] = {}
         files = (*mail.attachments, *mail.inline) if mail else ()
         self._numbers = {one.content_id: number for number, one in reversed([*enumerate(files)]) if one.content_id}
         self._sizes = [one.size for one in files]
@@ -62,33 +59,39 @@ class Pictures:
         self.elsewhere += 1
         return f"https://{link.partition('://')[2]}" if self._remote else ""
 
-    def _counted(self, url: str) -> str:
-        if len(url) > self._room:
+    def _counted(self, picture: tuple[str, int]) -> str:
+        """Return a picture of so many pixels, if there is room for it."""
+        url, pixels = picture
+        if len(url) > self._room or pixels > self._pixels:
             self.too_large += 1
             return ""
         self._room -= len(url)
+        self._pixels -= pixels
         return url
 
-    def _own(self, content_id: str) -> str:
+    def _own(self, content_id: str) -> tuple[str, int]:
         """Return a picture of the mail as a URL that holds it; empty if there is none, or it is no picture."""
         if content_id not in self._known and self._mail is not None and content_id in self._numbers:
             number = self._numbers[content_id]
             if self._sizes[number] * 4 // 3 > self._room:
                 self.too_large += 1
-                return ""
+                return _NONE
             self._known[content_id] = _within_page(b"".join(self._mail.attachment(number)))
-        return self._known.get(content_id, "")
+        return self._known.get(content_id, _NONE)
 
-    def _data(self, value: str) -> str:
+    @staticmethod
+    def _data(value: str) -> tuple[str, int]:
         head = _DATA.match(value.strip())
         if head is None:
-            return ""
+            return _NONE
         try:
             return _within_page(base64.b64decode(_SPACE.sub("", unquote(value.strip()[head.end() :])), validate=True))
         except (binascii.Error, ValueError):
-            return ""
+            return _NONE
 
 
-def _within_page(data: bytes) -> str:
+def _within_page(data: bytes) -> tuple[str, int]:
+    """Return a picture as a URL that holds it, and its pixels."""
     kind = type_of(data)
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}" if kind else ""
+    pixels = pixels_of(data, kind) if kind else 0
+    return (f"data:{kind};base64,{base64.b64encode(data).decode()}", pixels) if pixels else _NONE
