@@ -154,6 +154,7 @@ from gatewayd.api.store import ProofVerbs as ProofVerbs
 from gatewayd.api.store import ProvisionalVerbs as ProvisionalVerbs
 from gatewayd.api.store import RenameVerbs as RenameVerbs
 from gatewayd.api.store import RequestVerbs as RequestVerbs
+from gatewayd.api.store import SearchVerbs as SearchVerbs
 from gatewayd.api.store import SecretVerbs as SecretVerbs
 from gatewayd.api.store import Store as Store
 from gatewayd.api.store import SubscriptionVerbs as SubscriptionVerbs
@@ -161,6 +162,7 @@ from gatewayd.api.store import UserSecretVerbs as UserSecretVerbs
 from gatewayd.api.store import UserVerbs as UserVerbs
 from gatewayd.api.store import WebSessionVerbs as WebSessionVerbs
 from gatewayd.api.store.sealed_secrets import SealedSecret as SealedSecret
+from gatewayd.api.store.search import Unindexed as Unindexed
 from gatewayd.api.store.subscriptions import Share as Share
 from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS as MOST_USER_ACCOUNTS
 from gatewayd.api.store.user_accounts import NewUserAccount as NewUserAccount
@@ -239,6 +241,9 @@ from gatewayd.message.values import Attachment as Attachment
 from gatewayd.message.values import Container as Container
 from gatewayd.message.values import Part as Part
 from gatewayd.message.values import Source as Source
+from gatewayd.message.words import SearchTerm as SearchTerm
+from gatewayd.message.words import search_terms as search_terms
+from gatewayd.message.words import words as words
 from gatewayd.outgoing.forward_mime import Written as Written
 from gatewayd.outgoing.forward_mime import forward_subject as forward_subject
 from gatewayd.outgoing.forward_mime import forward_text as forward_text

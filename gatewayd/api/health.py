@@ -189,3 +189,5 @@ class Lengths:
     stuck: Mapping[str, int]
     #: Keys that are filed, and fetched once more before anything is done to them on the server, by account.
     rereads: Mapping[str, int] = field(default_factory=dict)
+    #: Mails whose words are not in the index yet.
+    unindexed: int = 0

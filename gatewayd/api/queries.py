@@ -127,6 +127,9 @@ class Query:
     record: str | None = None
     #: A word that subject, sender or recipients contain, compared without case.
     text: str | None = None
+    #: Words that subject, people, text or names of attachments have, as people type them: see ``gatewayd.search_terms``. What the
+    #: index does not have yet is not found.
+    words: str | None = None
     #: Only what stands in an error queue; ``queue`` names one.
     faulty: bool | None = None
     queue: str | None = None

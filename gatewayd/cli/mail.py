@@ -51,6 +51,7 @@ def _mail() -> None:
 @click.option("--kind", type=KINDS, help="Only mail linked to a record of this kind.")
 @click.option("--record", metavar="ID", help="With --kind: only mail linked to this record.")
 @click.option("--text", metavar="WORD", help="Only mail with this text in subject, sender or recipients.")
+@click.option("--search", "words", metavar="WORDS", help="Only mail with these words in subject, people, text or files' names.")
 @click.option("--before", type=ID, metavar="ID", help="Only ids below this one: continue a list.")
 @limit_option
 @json_option

@@ -130,7 +130,7 @@ def _print(status: _Status) -> None:
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
     gone = (*former_lines(status.former), *withheld_lines(status.withheld), *forgotten_lines(status.forgotten))
-    for line in (*_outbox(status), *gone, *_renames(status)):
+    for line in (*_outbox(status), *gone, *_renames(status), *_unindexed(status)):
         output.say(line)
 
 
@@ -152,6 +152,11 @@ def _renames(status: _Status) -> Iterator[str]:
         since = output.minute(one.asked_at)
         what = f"{one.kind.capitalize()} {one.old} is being renamed to {one.new} since {since}"
         yield f"{what}. If that was broken off, finish it: `{one.command}`."
+
+
+def _unindexed(status: _Status) -> Iterator[str]:
+    if number := status.lengths.unindexed:
+        yield f"Search: {output.count(number, 'mail')} not indexed yet."
 
 
 def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
@@ -193,6 +198,8 @@ def _print_json(status: _Status) -> None:
     output.json_line(*({"type": "forgotten", "account": name} for name in status.forgotten))
     for rename in status.renames:
         output.json_line({"type": "rename", **output.fields(rename, "kind", "old", "new", "who", "asked_at")})
+    if status.lengths.unindexed:
+        output.json_line({"type": "search", "unindexed": status.lengths.unindexed})
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file}
         output.json_line({**row, "line": fault.line or None, "column": fault.column or None, "what": fault.what})

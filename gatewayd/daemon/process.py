@@ -20,6 +20,7 @@ from gatewayd.config.signing_key import load_signer
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.directory_watcher import DirectoryWatcher
 from gatewayd.daemon.event_reporting import DaemonEvents
+from gatewayd.daemon.indexing import Indexing
 from gatewayd.daemon.main_wait import Early, MainWait
 from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
@@ -140,6 +141,7 @@ class Daemon:
             self._store, self._workers, self._instance.name, self._supervisor.hurry, self._events
         )
         stack.callback(self._corrector.stop, 0.5)
+        stack.enter_context(closing(Indexing(self._store)))
         self._take_over(config, first=True)
         self._status_meter.apply(self._config, self._faults, self._standing_in())
 

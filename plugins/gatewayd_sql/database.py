@@ -11,11 +11,11 @@ from sqlalchemy import create_mock_engine, event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError, GatewaydError, TransientError
 from gatewayd_sql import engines
-from gatewayd_sql.access_tables import metadata
 from gatewayd_sql.catalog import CATALOG, Catalog
 from gatewayd_sql.errors import START, translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 from gatewayd_sql.reading import connect_reading
+from gatewayd_sql.search_tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,9 +71,16 @@ class Many:
     def _compile(self, connection: Connection, key: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, object]], Any]]:
         compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(key[1:]))
         names = getattr(compiled, "positiontup", None)
-        made = (str(compiled), itemgetter(*names) if names else dict)
+        made = (str(compiled), _in_order(names) if names else dict)
         self._compiled[key] = made
         return made
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, object]], Any]:
+    """Return what gives a row's values as a tuple."""
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
 
 
 @cache

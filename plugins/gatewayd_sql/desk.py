@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
-from gatewayd import Cause, DeskVerbs, LastFiled
+from gatewayd import Cause, DeskVerbs, LastFiled, search_terms
 from gatewayd_sql.admission_tables import fingerprint
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, now, one_of
@@ -14,13 +14,14 @@ from gatewayd_sql.filing_digests import write_digests
 from gatewayd_sql.filing_rows import queue_of, say
 from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
+from gatewayd_sql.search import stretches
 from gatewayd_sql.tables import fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views
 from gatewayd_sql.visibility import followed, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -41,12 +42,9 @@ class DeskTables(DeskVerbs):
         """Return the filings that the viewer may see and that fit, newest first."""
         conditions = [visible(viewer), *_fits(query), *([followed(viewer)] if query.followed else [])]
         with self._db.reading() as connection:
-            if query.ids is None:
-                return views(connection, viewer.operator, conditions, query.limit)
             found: list[FilingView] = []
-            for piece in pieces(sorted(set(query.ids), reverse=True)):
-                wanted = [*conditions, filing.c.mail_id.in_(piece)]
-                found += views(connection, viewer.operator, wanted, query.limit - len(found))
+            for part in _parts(connection, viewer, query):
+                found += views(connection, viewer.operator, [*conditions, *part], query.limit - len(found))
                 if len(found) >= query.limit:
                     break
             return found
@@ -159,6 +157,20 @@ def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -
 
 
 # --- parts of statements ----------------------------------------------------------------------------------------------
+
+
+def _parts(connection: Connection, viewer: Viewer, query: Query) -> Iterator[Sequence[ColumnElement[bool]]]:
+    """Yield what picks a part of the filings that are asked for, those with the newest first."""
+    terms = None if query.words is None else search_terms(query.words)
+    ids = [None] if query.ids is None else pieces(sorted(set(query.ids), reverse=True))
+    for piece in ids:
+        here = [] if piece is None else [filing.c.mail_id.in_(piece)]
+        if terms is None:
+            yield here
+            continue
+        before = query.before if piece is None else piece[0] + 1
+        for stretch in stretches(connection, viewer.operator, terms, before=before):
+            yield [*here, stretch]
 
 
 def _fits(query: Query) -> list[ColumnElement[bool]]:

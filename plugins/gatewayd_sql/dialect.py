@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import UserDefinedType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +36,10 @@ __all__ = [
     "Id",
     "InsertOrIgnore",
     "InsertOrReplace",
+    "Words",
     "clock",
     "each",
+    "has_words",
     "now",
     "one_of",
     "only_where",
@@ -165,6 +168,43 @@ def _one_of_on_sqlite(element: one_of, compiler: SQLCompiler, **options: Any) ->
 def _one_of_on_postgresql(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(each, **options) for each in element.clauses)
     return f"{column} = ANY ({values})"
+
+
+class Words(UserDefinedType[str]):
+    """The words of a mail, as the database's index of words takes them."""
+
+    cache_ok = True
+
+
+@compiles(Words, "sqlite")
+def _words_on_sqlite(_element: Words, _compiler: SQLCompiler, **_: Any) -> str:
+    return "TEXT"
+
+
+@compiles(Words, "postgresql")
+def _words_on_postgresql(_element: Words, _compiler: SQLCompiler, **_: Any) -> str:
+    return "TSVECTOR"
+
+
+class has_words(FunctionElement[bool]):  # noqa: N801  it stands in statements like a function
+    """Whether the mail of an id has words, by the index of ``search_tables``, given in the database's language for that."""
+
+    inherit_cache = True
+
+    def __init__(self, mail_id: ColumnElement[int], query: str) -> None:
+        super().__init__(mail_id, bindparam(None, query, type_=Text(), unique=True))
+
+
+@compiles(has_words, "sqlite")
+def _has_words_on_sqlite(element: has_words, compiler: SQLCompiler, **options: Any) -> str:
+    mail_id, query = (compiler.process(each, **options) for each in element.clauses)
+    return f"{mail_id} IN (SELECT rowid FROM indexed_words WHERE indexed_words MATCH {query})"  # noqa: S608  parts of the statement
+
+
+@compiles(has_words, "postgresql")
+def _has_words_on_postgresql(element: has_words, compiler: SQLCompiler, **options: Any) -> str:
+    mail_id, query = (compiler.process(each, **options) for each in element.clauses)
+    return f"{mail_id} IN (SELECT mail_id FROM indexed WHERE words @@ CAST({query} AS tsquery))"  # noqa: S608  parts of the statement
 
 
 def each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]:

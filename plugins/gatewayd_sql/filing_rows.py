@@ -11,6 +11,7 @@ from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.entering import enter
 from gatewayd_sql.filing_digests import UNSAID, first_digests
 from gatewayd_sql.inherited import inherited, link_row, record_row
+from gatewayd_sql.search import await_index
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
 
@@ -81,6 +82,7 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
         for mail_id, each in filings
     ]
     _FILE.run(connection, new)
+    await_index(connection, [mail_id for mail_id, _ in filings])
     _insert(connection, filings, rows, time)
 
 

@@ -17,6 +17,7 @@ from gatewayd_sql.offering_tables import offer, offered_to
 from gatewayd_sql.outbox_tables import delivery, recipient, server_id
 from gatewayd_sql.renaming import columns
 from gatewayd_sql.renaming_tables import renamed
+from gatewayd_sql.search_tables import indexed, unindexed
 from gatewayd_sql.tables import OUT, chunk, content, fault, filing, folder, lease, ledger, link, mail, mailbox, rival
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = ["KEPT", "OF_ENTRIES", "OF_MAILS", "Forgetting"]
 
 #: Tables whose rows hang on entries of the ledger, and on mails, those first that refer to others.
 OF_ENTRIES = (offer, offered_to, refused)
-OF_MAILS = (link, rival, fault, provisional, refused_filing, delivery, filing)
+OF_MAILS = (link, rival, fault, provisional, refused_filing, delivery, filing, unindexed, indexed)
 #: Where an account is named, and not all rows go: what people sent stays, with its entries and what went out through the account.
 KEPT = (ledger, mail, delivery, lease)
 _FIRST = (folder, mailbox)

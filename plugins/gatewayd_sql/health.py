@@ -13,6 +13,7 @@ from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrReplace, now
 from gatewayd_sql.outbox_tables import OPEN, delivery
 from gatewayd_sql.rows import row_of, value_of
+from gatewayd_sql.search_tables import unindexed
 from gatewayd_sql.tables import WAITING, daemon, filing, health, ledger
 from gatewayd_sql.times import moment
 
@@ -144,6 +145,7 @@ class Daemons(HealthVerbs):
                 undelivered=undelivered,
                 stuck=stuck,
                 rereads={row[0]: row[1] for row in connection.execute(rereads)},
+                unindexed=connection.execute(select(func.count()).select_from(unindexed)).scalar_one(),
             )
 
 

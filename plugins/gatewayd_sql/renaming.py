@@ -12,6 +12,7 @@ from gatewayd_sql.dialect import clock, now
 from gatewayd_sql.names_in_use import hold_names
 from gatewayd_sql.outbox_tables import delivery
 from gatewayd_sql.renaming_tables import metadata, renamed
+from gatewayd_sql.search_tables import operator_number
 from gatewayd_sql.tables import filing, lease, mail, mailbox, request
 from gatewayd_sql.tables import health as health_table
 from gatewayd_sql.times import clean, moment
@@ -32,7 +33,7 @@ PLACES: Mapping[Named, str] = {"account": "account", "operator": "operator", "us
 #: Here an owner is the process that says how things are.
 HOLDERS = frozenset({"lease", "daemon", "health", "directory"})
 #: What is told of a name without anything being kept of it: by a process that read the config before the rename was finished.
-_TOLD = frozenset({lease, mailbox, health_table, request, delivery, judged, directory, fingerprint})
+_TOLD = frozenset({lease, mailbox, health_table, request, delivery, judged, directory, fingerprint, operator_number})
 #: Where mails or filings of one are counted.
 _OF_MAIL: Mapping[Named, Column[Any]] = {"account": mail.c.account, "operator": filing.c.operator, "user": filing.c.owner}
 

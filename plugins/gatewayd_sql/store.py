@@ -24,6 +24,7 @@ from gatewayd_sql.provisional import Provisionals
 from gatewayd_sql.renaming import Renaming
 from gatewayd_sql.requests import RequestTables
 from gatewayd_sql.sealed_secrets import SecretTable
+from gatewayd_sql.search import SearchTables
 from gatewayd_sql.sending import Sending
 from gatewayd_sql.subscriptions import Subscriptions
 from gatewayd_sql.user_accounts import UserAccountTables
@@ -43,6 +44,7 @@ class Sql(
     Offers,
     Filer,
     DeskTables,
+    SearchTables,
     OutboxTables,
     Sending,
     Refusals,

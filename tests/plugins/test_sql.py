@@ -176,7 +176,7 @@ def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, olde
     store = store_at(url, tmp_path)
     store.open()
     assert Custodian.of(store).file("1", make_raw())
-    assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})
+    assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={}, unindexed=1)
     store.close()
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})

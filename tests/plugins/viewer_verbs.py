@@ -11,6 +11,7 @@ from typing import TypeAlias
 from gatewayd import DeliveryQuery, FilingFault, OfferQuery, PermanentError, Query, Record, Store, Viewer
 from gatewayd.testing.contracts.custodian import make_delivery, make_filing
 from gatewayd.testing.contracts.posting import post
+from gatewayd.testing.contracts.search import indexed
 
 __all__ = ["BY_RULES", "FILING_VERBS", "OFFER_VERBS", "Kept", "verbs_with_viewer"]
 
@@ -52,6 +53,10 @@ def verbs_with_viewer() -> set[str]:
 def _filings(store: Store, viewer: Viewer, kept: Kept) -> bool:
     listed = any(one.id == kept.id for one in store.filings(viewer, Query(limit=10_000)))
     assert listed == any(one.id == kept.id for one in store.filings(viewer, Query(ids=(kept.id,))))
+    indexed(store)
+    # No search shows what is not in the list without it, and every mail has a word of these.
+    every = {one.id for one in store.filings(viewer, Query(limit=10_000))}
+    assert every == {one.id for word in ("hello", "example") for one in store.filings(viewer, Query(words=word, limit=10_000))}
     return listed
 
 

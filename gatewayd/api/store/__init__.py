@@ -31,6 +31,7 @@ from gatewayd.api.store.outbox import DELIVERY_SECONDS, DeliveryVerbs, OutboxVer
 from gatewayd.api.store.proofs import ProofVerbs
 from gatewayd.api.store.renames import RenameVerbs
 from gatewayd.api.store.sealed_secrets import SecretVerbs
+from gatewayd.api.store.search import SearchVerbs
 from gatewayd.api.store.subscriptions import SubscriptionVerbs
 from gatewayd.api.store.user_accounts import UserAccountVerbs
 from gatewayd.api.store.user_secrets import UserSecretVerbs
@@ -60,6 +61,7 @@ __all__ = [
     "ProvisionalVerbs",
     "RenameVerbs",
     "RequestVerbs",
+    "SearchVerbs",
     "SecretVerbs",
     "Store",
     "SubscriptionVerbs",
@@ -80,6 +82,7 @@ class Store(
     OfferVerbs,
     FilingVerbs,
     DeskVerbs,
+    SearchVerbs,
     OutboxVerbs,
     DeliveryVerbs,
     AdmissionVerbs,

@@ -25,6 +25,7 @@ from gatewayd.testing.contracts.refused import RefusedFilingContract
 from gatewayd.testing.contracts.renames import RenameContract
 from gatewayd.testing.contracts.rereads import RereadContract
 from gatewayd.testing.contracts.sealed_secrets import SecretContract
+from gatewayd.testing.contracts.search import SearchContract
 from gatewayd.testing.contracts.sending import SendingContract
 from gatewayd.testing.contracts.spanning import SpanningContract
 from gatewayd.testing.contracts.subscriptions import SubscriptionContract
@@ -66,6 +67,7 @@ class StoreContract(
     SecretContract,
     UserContract,
     UserAccountContract,
+    SearchContract,
     SubscriptionContract,
     UserSecretContract,
     WebSessionContract,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["HEAD", "VERSION_TABLE", "VERSION_TABLE_SQL", "upgrade"]
 
 #: The version of the tables that this gatewayd works with: the last step in ``versions``.
-HEAD = "0020"
+HEAD = "0021"
 
 #: Each plugin's tables have a version of their own.
 VERSION_TABLE = "gatewayd_sql_version"

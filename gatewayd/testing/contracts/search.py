@@ -1,0 +1,138 @@
+"""Tests of every store: what is found by words, by whom, and from when to when."""
+
+# ruff: noqa: N802  tests are named after promises
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Query, Viewer
+from gatewayd.message.mail import parse
+from gatewayd.message.words import mail_words
+from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, Custodian, make_filing, make_raw, rename
+
+if TYPE_CHECKING:
+    from gatewayd import Store
+
+__all__ = ["SearchContract", "indexed"]
+
+
+def indexed(store: Store) -> int:
+    """Index all mail that waits for it, and return how many did."""
+    number = 0
+    while waiting := store.unindexed(1000, size=1 << 30):
+        number += store.index({one.mail_id: mail_words(parse(one.source)) for one in waiting})
+    return number
+
+
+def found(store: Store, words: str, viewer: Viewer = ACME, before: int | None = None, limit: int = 50) -> list[int]:
+    """Return the ids of what a viewer finds."""
+    return [one.id for one in store.filings(viewer, Query(words=words, before=before, limit=limit))]
+
+
+class SearchContract:
+    """Part of ``StoreContract``."""
+
+    @pytest.mark.parametrize(
+        ("typed", "fits"),
+        [
+            ("invoice", True),
+            ("INVOICE Müller", True),
+            ("mueller", True),
+            ("muller", True),
+            ("invo", True),
+            ("invo mueller", False),
+            ("invo* mueller", True),
+            ("r-2311", True),
+            ("2311", True),
+            ("311", False),
+            ('"for mr mueller"', True),
+            ('"mr for mueller"', False),
+            ('"mueller hello"', False),
+            ("example.com", True),
+            ("hauptstrasse", True),
+            ("Hauptstraße", True),
+            ("cafe", True),
+            ("invoice nothing", False),
+            ("???", False),
+            ("", True),
+            ('"', False),
+            ("' OR 1=1; --", False),
+            ("NOT", False),
+            ("a AND (", False),
+            ("invoice*", True),
+            ("*", False),
+            ("\0", False),
+            ("\ud800", False),
+        ],
+    )
+    def test_words_are_found_however_they_are_written_and_nothing_typed_is_an_error(
+        self, store: Store, typed: str, *, fits: bool
+    ) -> None:
+        raw = make_raw(subject="Invoice R-2311 for Mr Müller", text="Hello from the café in Hauptstraße 5.")
+        mail_id = Custodian.of(store).file("1", raw)
+        assert indexed(store) == 1
+        assert found(store, typed) == ([mail_id] if fits else [])
+
+    def test_what_waits_for_the_index_is_counted_and_given_newest_first_within_bounds(self, store: Store) -> None:
+        hand = Custodian.of(store)
+        ids = [hand.file(str(number), make_raw(number)) for number in range(1, 5)]
+        assert store.lengths().unindexed == len(ids)
+        assert [one.mail_id for one in store.unindexed(3, size=1 << 20)] == ids[:0:-1]
+        assert [one.mail_id for one in store.unindexed(3, size=1)] == ids[3:]
+        assert found(store, "hello") == []
+        (last,) = store.unindexed(1, size=1 << 20)
+        assert last.source.read(0, 1 << 20) == make_raw(4)
+        assert store.index({ids[3]: [["hello"]], 999_999: [["hello"]]}) == 1
+        assert (found(store, "hello"), store.lengths().unindexed) == (ids[3:], len(ids) - 1)
+        # Words of before are gone, and nothing waited.
+        assert store.index({ids[3]: [["other"]]}) == 0
+        assert (found(store, "hello"), found(store, "other")) == ([], ids[3:])
+
+    def test_a_list_goes_on_behind_each_page_newest_first(self, store: Store) -> None:
+        hand = Custodian.of(store)
+        ids = [hand.file(str(number), make_raw(number, text="odd" if number % 2 else "even")) for number in range(1, 8)]
+        indexed(store)
+        odd = ids[::2][::-1]
+        assert found(store, "odd", limit=3) == odd[:3]
+        assert found(store, "odd", before=odd[2]) == odd[3:]
+        some = store.filings(ACME, Query(words="odd", ids=tuple(ids[:4])))
+        assert [one.id for one in some] == odd[2:]
+        store.mark(ACME, ids[:3], unread=False)
+        assert [one.id for one in store.filings(ACME, Query(words="odd", unread=True))] == odd[:2]
+
+    def test_P6_an_operator_finds_its_own_mail_and_what_is_filed_for_it_later(self, store: Store) -> None:
+        hand = Custodian.of(store)
+        mine = hand.file("1", make_raw(1))
+        both = hand.file("2", make_raw(2), make_filing("acme"), make_filing("globetrot"))
+        indexed(store)
+        assert (found(store, "hello"), found(store, "hello", GLOBETROT)) == ([both, mine], [both])
+        store.add_filings(hand.lease, [(mine, make_filing("globetrot"))])
+        assert indexed(store) == 1
+        assert (found(store, "hello"), found(store, "hello", GLOBETROT)) == ([both, mine], [both, mine])
+        assert found(store, "hello", Viewer(operator="nobody")) == []
+
+    def test_what_is_forgotten_is_found_no_more_and_leaves_the_index(self, store: Store) -> None:
+        hand, other = Custodian.of(store), Custodian.of(store, "other")
+        hand.file("1", make_raw(1))
+        stays = other.file("1", make_raw(2))
+        indexed(store)
+        hand.file("2", make_raw(3))
+        assert store.forget_account(hand.lease, limit=100) is False
+        assert (found(store, "hello"), store.lengths().unindexed) == ([stays], 0)
+
+    def test_an_operator_that_is_renamed_finds_its_mail_and_a_new_one_of_the_old_name_does_not(self, store: Store) -> None:
+        hand = Custodian.of(store)
+        mail_id = hand.file("1", make_raw(1))
+        indexed(store)
+        waits = hand.file("2", make_raw(2))
+        rename(store, "acme", "zenith", kind="operator")
+        zenith = Viewer(operator="zenith")
+        assert (found(store, "hello", zenith), found(store, "hello")) == ([mail_id], [])
+        assert indexed(store) == 1
+        store.free_name("operator", "acme")
+        newer = hand.file("3", make_raw(3))
+        indexed(store)
+        assert (found(store, "hello", zenith), found(store, "hello")) == ([waits, mail_id], [newer])
