@@ -19,30 +19,36 @@ if TYPE_CHECKING:
 
 __all__ = ["end_second_factor", "password", "web_sessions"]
 
+#: Characters of a line that is read as a password.
+_LONGEST = 2000
 _USER = click.argument("user", metavar="OPERATOR/USER")
 
 
 @click.command("password")
 @_USER
+@click.option("--stdin", is_flag=True, help="Take it from standard input, the first line: for scripts.")
 @click.pass_obj
-def password(app: App, user: str) -> None:
+def password(app: App, user: str, *, stdin: bool) -> None:
     """Ask for the password by which a user logs in to the pages. It ends all web sessions of that user."""
-    if not sys.stdin.isatty():
-        raise click.UsageError("`user password` asks for a password, and there is no terminal to type it at")
+    if not (stdin or sys.stdin.isatty()):
+        raise click.UsageError("`user password` asks for a password, and there is no terminal to type it at; see --stdin")
     operator, name = _named(app, user)
     passwords = Passwords()
     # What would keep it from being kept is told before it is typed.
     passwords.prove()
     app.store.know_user(operator, name)
-    while True:
-        try:
-            typed = good_password(asked_password())
-            break
-        except PermanentError as error:
-            output.note(f"Error: {error.sentences}")
+    typed = good_password(sys.stdin.readline(_LONGEST).rstrip("\r\n")) if stdin else _asked()
     give_password(app.store, operator, name, typed, passwords=passwords)
     _note(app, operator, name, "password")
     output.note(f"{operator}/{name} has the new password, and is logged out everywhere.")
+
+
+def _asked() -> str:
+    while True:
+        try:
+            return good_password(asked_password())
+        except PermanentError as error:
+            output.note(f"Error: {error.sentences}")
 
 
 @click.command("web-sessions")

@@ -155,7 +155,10 @@ class EndFactor(Call):
 
 
 class NoteReading(Call):
-    """Say that the person opened a mail, or downloaded it or a file of it. Answered with ``Nothing``."""
+    """Say that the person opened a mail, or downloaded it or a file of it. Answered with ``Nothing``.
+
+    Who may mark mail has read what was opened.
+    """
 
     role: ClassVar[Role] = "reader"
     call: Literal["note reading"] = "note reading"

@@ -111,6 +111,10 @@ class Gateway:
         text = self._run("remote", account, "--operator", SENDER, "--waiting", "--json")
         return [json.loads(line) for line in text.splitlines()]
 
+    def set_password(self, user: str, password: str) -> None:
+        """Give a user the password by which the user logs in to the pages."""
+        self._run("user", "password", user, "--stdin", text=password)
+
     def _run(self, *arguments: str, text: str = "") -> str:
         command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *arguments]
         done = subprocess.run(  # noqa: S603  our own command

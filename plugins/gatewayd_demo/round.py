@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from gatewayd_demo.mails import (
     RESERVATIONS,
     SALES,
 )
-from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Office365Server, Pop3Server
+from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Office365Server, Pop3Server, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from gatewayd_demo.gateway import Filing, OfferedLine, SentLine
     from gatewayd_demo.mails import Arriving
 
-__all__ = ["ACCOUNTS", "DemoRun"]
+__all__ = ["ACCOUNTS", "PERSON", "DemoRun"]
 
 #: Seconds that a daemon has for what it has to do, and between two looks at what went out.
 _PATIENCE, _NAP = 30.0, 0.1
+#: Who logs in to the pages.
+PERSON = f"{SENDER}/irina"
 #: What is imported from.
 ACCOUNTS = (RESERVATIONS, IRINA, SALES)
 
@@ -45,13 +48,16 @@ class DemoRun:
     """All servers run from its making until ``stack`` is closed."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        world.make(folder)
+        #: Where the pages are.
+        self.address = world.make(folder)
         self.gateway = Gateway(folder)
         #: Each message that was delivered, with the number of its Message-ID.
         self.delivered: list[tuple[Arriving, int]] = []
         #: What the operators see, newest first, and what acme sent, oldest first.
         self.filings: Sequence[Filing] = ()
         self.sent: Sequence[SentLine] = ()
+        #: The one by which ``PERSON`` logs in to the pages.
+        self.password = secrets.token_urlsafe(12)
         self._replies = 0
         self._mailboxes: dict[str, ImapServer | Pop3Server | Office365Server]
         self._senders: dict[str, DemoSmtpServer | Office365Server]
@@ -78,9 +84,16 @@ class DemoRun:
         world.write_office365(folder, office365.port, client=office365.client, ca_file=office365.ca_file)
 
     def watch(self, stack: ExitStack) -> None:
-        """Have a daemon look after the accounts from now on, until ``stack`` is closed."""
+        """Have a daemon look after the accounts from now on, and the pages show them, until ``stack`` is closed."""
         folder = self.gateway.folder
         stack.enter_context(DaemonServer(folder / "daemon.log", folder))
+        self.gateway.set_password(PERSON, self.password)
+        stack.enter_context(WebServer(folder / "web.log", folder))
+
+    @property
+    def example(self) -> int:
+        """The id of a mail that came for the operator whose commands are shown."""
+        return min((one["id"] for one in self.filings if (one["operator"], one["direction"]) == (SENDER, "in")), default=1)
 
     def deliver(self, mail: Arriving, *, answering: str = "") -> None:
         """Bring one message to its mailbox."""

@@ -26,8 +26,8 @@ _FRAME = 16
 _COMMANDS = {
     "mail list --operator acme --user irina": "what acme's Irina sees",
     "mail list --operator globetrot": "the same mailbox, as the other operator sees it",
-    "mail show 1 --operator acme --user irina": "one message, and why it is related to what",
-    "explain 1 --operator acme --user irina": "what each matcher found, which rules fired, and why the others did not",
+    "mail show {mail} --operator acme --user irina": "one message, and why it is related to what",
+    "explain {mail} --operator acme --user irina": "what each matcher found, which rules fired, and why the others did not",
     "outbox list --operator acme": "what went out, to whom and because of what",
 }
 #: What asks the servers: only while they run.
@@ -36,7 +36,7 @@ _LIVE_COMMANDS = {
     "audit reservations": "every message of the server is accounted for",
     "remote newsletters --operator acme": "what people may choose from: nothing of it is imported by itself",
     "import newsletters --operator acme --key KEY": "have a message filed that `remote` lists",
-    "mail reply 1 --operator acme --text -": "answer a message (end it with Ctrl-D); the daemon sends it",
+    "mail reply {mail} --operator acme --text -": "answer a message (end it with Ctrl-D); the daemon sends it",
 }
 
 
@@ -104,26 +104,29 @@ def complaints(console: Console, wrong: Sequence[str]) -> None:
         console.print(f"Not as expected: {escape(complaint)}", style="red")
 
 
-def welcome(console: Console, folder: Path) -> None:
-    """Say what can be tried while the demo runs."""
+def welcome(console: Console, folder: Path, mail: int, *, address: str, person: str, password: str) -> None:
+    """Say what can be tried while the demo runs, with a mail of acme's by its id."""
+    console.print(
+        f"The pages for people: [bold]{address}[/bold]  user [bold]{person}[/bold]  password [bold]{escape(password)}[/bold]"
+    )
     console.print("A message arrives every few seconds. Meanwhile, in another terminal (in a checkout: ./gw for gatewayd):")
-    _commands(console, folder, {**_COMMANDS, **_LIVE_COMMANDS})
+    _commands(console, folder, mail, {**_COMMANDS, **_LIVE_COMMANDS})
 
 
-def farewell(console: Console, kept: Path | None) -> None:
+def farewell(console: Console, kept: Path | None, mail: int) -> None:
     """Say how to go on."""
     if kept is None:
         console.print("The demo's folder is removed. `gatewayd demo --keep FOLDER` keeps its config and mail, to look at.")
     else:
         console.print("The servers are gone, the config and the mail stay. Look at them (in a checkout: ./gw for gatewayd):")
-        _commands(console, kept.absolute(), _COMMANDS)
+        _commands(console, kept.absolute(), mail, _COMMANDS)
     console.print("README.md says how to set up gatewayd for mailboxes and operators of your own.")
 
 
-def _commands(console: Console, folder: Path, commands: Mapping[str, str]) -> None:
+def _commands(console: Console, folder: Path, mail: int, commands: Mapping[str, str]) -> None:
     for cells, purpose in commands.items():
         console.print(f"  # {purpose}", style="dim")
-        console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {cells}", soft_wrap=True)
+        console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {cells.format(mail=mail)}", soft_wrap=True)
 
 
 def _related(filing: Filing) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["DaemonServer", "DemoServer", "DemoSmtpServer", "ImapServer", "Office365Server", "Pop3Server"]
+__all__ = ["DaemonServer", "DemoServer", "DemoSmtpServer", "ImapServer", "Office365Server", "Pop3Server", "WebServer"]
 
 #: Longer than the daemon has.
 _GRACE = 12.0
@@ -71,9 +71,17 @@ class DaemonServer(DemoServer):
 
     folder: Path
     module = "gatewayd_demo.daemon"
+    word = "run"
 
     def _arguments(self) -> list[str]:
-        return [str(self.folder)]
+        return [str(self.folder), self.word]
+
+
+@dataclass
+class WebServer(DaemonServer):
+    """The pages for people."""
+
+    word = "web"
 
 
 @dataclass

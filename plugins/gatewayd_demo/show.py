@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from rich.live import Live
 from gatewayd import ConfigError
 from gatewayd_demo import screen
 from gatewayd_demo.mails import ANSWERED, MAILS, NEWSLETTERS
-from gatewayd_demo.round import ACCOUNTS, DemoRun
+from gatewayd_demo.round import ACCOUNTS, PERSON, DemoRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def run(options: DemoOptions) -> int:
         console.print("Starting an IMAP server, a POP3 server, a stand-in for Office 365 and an SMTP server on this machine …")
         round_ = DemoRun(folder, stack)
         code = _once(round_, console) if options.once else _on_and_on(round_, console, stack)
-    screen.farewell(console, options.keep)
+    screen.farewell(console, options.keep, round_.example)
     return code
 
 
@@ -67,11 +67,14 @@ def _once(round_: DemoRun, console: Console) -> int:
 def _on_and_on(round_: DemoRun, console: Console, stack: ExitStack) -> int:
     wrong: list[str] = []
     try:
-        console.print("Starting the daemon, `gatewayd run` …")
+        console.print("Starting the daemon, `gatewayd run`, and the pages, `gatewayd web` …")
         round_.watch(stack)
-        screen.welcome(console, round_.gateway.folder)
-        with Live(screen.table([], "The first message is on its way …"), console=console, auto_refresh=False) as live:
-            for mail in cycle(MAILS):
+        first, *others = MAILS
+        _bring(round_, first)
+        folder = round_.gateway.folder
+        screen.welcome(console, folder, round_.example, address=round_.address, person=PERSON, password=round_.password)
+        with Live(screen.table([], "The next message is on its way …"), console=console, auto_refresh=False) as live:
+            for mail in chain(others, cycle(MAILS)):
                 _bring(round_, mail)
                 wrong = round_.wrong()
                 shown = round_.filings[: screen.rows(console)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from pathlib import Path
 
 from gatewayd_demo.mails import ADDRESSES, IRINA, NEWSLETTERS, OUT, RESERVATIONS, SALES
@@ -65,9 +66,11 @@ _ACCOUNTS = {
 _MAILBOXES = (RESERVATIONS, IRINA)
 
 
-def make(folder: Path) -> None:
-    """Write everything but the accounts, whose ports are not known yet. Passwords are made up anew."""
-    _write(folder / "gatewayd.yaml", f"state: {json.dumps(str(folder / 'state'))}\n")
+def make(folder: Path) -> str:
+    """Write everything but the accounts, whose ports are not known yet; return where the pages are. Passwords are made up anew."""
+    listen = f"127.0.0.1:{_free_port()}"
+    web = f"web: {{listen: '{listen}'}}\n"
+    _write(folder / "gatewayd.yaml", f"state: {json.dumps(str(folder / 'state'))}\n{web}")
     for file in _FILES.glob("*/*"):
         _write(folder / file.relative_to(_FILES), file.read_text(encoding="utf-8"))
     for account in (*_MAILBOXES, SALES):
@@ -75,6 +78,7 @@ def make(folder: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(18), encoding="utf-8")
+    return f"http://{listen}"
 
 
 def write_accounts(folder: Path, ports: dict[str, int]) -> None:
@@ -96,6 +100,14 @@ def write_office365(folder: Path, port: int, *, client: str, ca_file: Path) -> N
 def password_file(folder: Path, account: str) -> Path:
     """Return where the password of an account lies, or the secret of its app."""
     return folder / "secrets" / account
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
 
 
 def _write(path: Path, text: str) -> None:

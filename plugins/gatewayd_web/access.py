@@ -77,14 +77,27 @@ class Visit:
         """Return a text in the language of the page."""
         return self.rendering.gettext(self.request, text)
 
+    def tell(self, call: calls.Call) -> None:
+        """Have the daemon note something that the page does not depend on: it shows what is there without a daemon, too."""
+        with suppress(TransientError):
+            self.ask(call, calls.Nothing)
+
+    def back(self, default: str) -> Response:
+        """Go where the form was, which names a page of ours by ``back``; or to a page of ours."""
+        path = self.field("back", default)
+        # A browser takes `//` and `/\` for another host, and leaves out line ends and tabs.
+        ours = path.startswith("/") and path[1:2] not in {"/", "\\"} and path.isprintable()
+        return RedirectResponse(path if ours else default, 303)
+
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form, or of the address; a file is none."""
         value = self.form.get(name, self.request.query_params.get(name, default))
         return value if isinstance(value, str) else default
 
     def fields(self, name: str) -> list[str]:
-        """Return all values of a field of the form."""
-        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+        """Return all values of a field of the form, or where there is none of the address."""
+        given = self.form.getlist(name) or self.request.query_params.getlist(name)
+        return [value for value in given if isinstance(value, str)]
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return all values of a field of the form as ids; what is none is left out."""
@@ -173,8 +186,7 @@ class Endpoints:
 def _stay(visit: Visit) -> None:
     """Have the daemon note that the web session is used, now and then. Without a daemon the pages still show what is there."""
     if datetime.now(UTC) - visit.person.web_session.last_at > _NOTED:
-        with suppress(TransientError):
-            visit.ask(calls.StayLoggedIn(token=visit.token), calls.Nothing)
+        visit.tell(calls.StayLoggedIn(token=visit.token))
 
 
 def _to_log_in(visit: Visit) -> Response:

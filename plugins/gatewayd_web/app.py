@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from gatewayd_web.access import Endpoints, token_of
 from gatewayd_web.news import News
-from gatewayd_web.pages import emails, log_in
+from gatewayd_web.pages import emails, files, linking, log_in, one_mail
 from gatewayd_web.protection import Protection
 from gatewayd_web.rendering import Rendering
 
@@ -47,6 +47,14 @@ ROUTES = (
     PageRoute("/log-out", "POST", "reader", log_in.log_out),
     PageRoute("/emails", "GET", "reader", emails.emails),
     PageRoute("/emails/mark", "POST", "agent", emails.mark),
+    PageRoute("/emails/{mail:int}", "GET", "reader", one_mail.mail),
+    PageRoute("/emails/{mail:int}/text", "GET", "reader", one_mail.frame),
+    PageRoute("/emails/{mail:int}/unread", "POST", "agent", one_mail.mark),
+    PageRoute("/emails/{mail:int}/files/{number:int}", "GET", "reader", files.attachment),
+    PageRoute("/emails/{mail:int}/raw", "GET", "reader", files.raw),
+    PageRoute("/link", "GET", "agent", linking.link),
+    PageRoute("/link", "POST", "agent", linking.save),
+    PageRoute("/unlink", "POST", "agent", linking.unlink),
 )
 
 

@@ -36,6 +36,17 @@ _WORDS = {
     405: "There is no such page.",
 }
 
+#: What people call the kinds of records. Each is in the catalogues, too.
+_KINDS = {
+    "person": "Person",
+    "customer": "Customer",
+    "supplier": "Supplier",
+    "reservation": "Reservation",
+    "quote": "Quote/order",
+    "invoice": "Invoice",
+    "product": "Product",
+}
+
 
 class Rendering:
     """Renders in any of several threads."""
@@ -103,5 +114,5 @@ def _templates(language: str, catalogue: NullTranslations) -> Environment:
     )
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     made.filters |= {"size": showing.size}
-    made.globals |= {"language": language, "version": __version__, "may": may}
+    made.globals |= {"kind_names": _KINDS, "language": language, "version": __version__, "may": may}
     return made

@@ -22,7 +22,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 #: Where a route's path has a field, what stands there in these tests.
-FIELDS = {"{mail:int}": "1"}
+FIELDS = {"{mail:int}": "1", "{number:int}": "1"}
 
 
 def address(path: str) -> str:

@@ -123,13 +123,14 @@ def test_the_table_shows_what_mail_is_related_to(capsys: pytest.CaptureFixture[s
 
 def test_it_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     console = screen.console()
-    screen.welcome(console, Path("/tmp/a folder"))
-    screen.farewell(console, None)
-    screen.farewell(console, Path("/tmp/kept"))
+    screen.welcome(console, Path("/tmp/a folder"), 7, address="http://127.0.0.1:1", person="acme/irina", password="[b]x")
+    screen.farewell(console, None, 7)
+    screen.farewell(console, Path("/tmp/kept"), 7)
     shown = capsys.readouterr().out
+    assert "http://127.0.0.1:1  user acme/irina  password [b]x" in shown
     assert "gatewayd --config '/tmp/a folder' mail list --operator acme" in shown
     assert "gatewayd --config '/tmp/a folder' audit reservations" in shown
-    assert "gatewayd --config /tmp/kept explain 1" in shown
+    assert "gatewayd --config /tmp/kept explain 7" in shown
     assert "--config /tmp/kept audit" not in shown
     assert "--keep FOLDER" in shown
     assert "README" in shown
@@ -205,10 +206,11 @@ def test_ended_in_whatever_way_it_ends_its_servers_and_its_folder_is_removed(tmp
         stack.callback(demo.kill)
         assert demo.stdout
         assert any("A message arrives" in line for line in demo.stdout), "it never began"
+        shown = next(line for line in demo.stdout if " mail show " in line)
         (folder,) = tmp_path.iterdir()
         until(lambda: "daemon started" in (folder / "daemon.log").read_text())
         if number == signal.SIGINT:
-            _answered_by_a_person(folder)
+            _answered_by_a_person(folder, shown.partition(" mail show ")[2].split()[0])
         daemon = int(re.findall(r"owner=[^ :]*:(\d+):", (folder / "daemon.log").read_text())[0])
         demo.send_signal(number)
         said = demo.communicate(timeout=LONG)[0]
@@ -225,15 +227,15 @@ def test_ended_in_whatever_way_it_ends_its_servers_and_its_folder_is_removed(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def _answered_by_a_person(folder: Path) -> None:
+def _answered_by_a_person(folder: Path, mail: str) -> None:
     """What the demo offers to try works beside it, and is no fault of the demo's."""
     command = [sys.executable, "-m", "gatewayd", "--config", str(folder)]
     until(
         lambda: (
-            subprocess.run([*command, "mail", "show", "1", "--operator", "acme"], capture_output=True, check=False).returncode == 0
+            subprocess.run([*command, "mail", "show", mail, "--operator", "acme"], capture_output=True, check=False).returncode == 0
         )
     )
-    reply = [*command, "mail", "reply", "1", "--operator", "acme", "--text", "-"]
+    reply = [*command, "mail", "reply", mail, "--operator", "acme", "--text", "-"]
     done = subprocess.run(reply, input="Danke\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     listed = [*command, "outbox", "list", "--operator", "acme", "--json"]

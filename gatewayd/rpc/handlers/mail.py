@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.access.activities import note
+from gatewayd.access.people import may
 from gatewayd.rpc.calls import Count, FindRecords, LinkMail, Mark, NoteReading, Nothing, RecordRow, Records, UnlinkMail
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ __all__ = ["find_records", "link", "mark", "note_reading", "unlink"]
 
 
 def note_reading(tools: Tools, person: Person, call: NoteReading) -> Nothing:
-    """Note it in the activity log, for mail that the person may see."""
-    tools.desk.get(person.viewer, call.mail_id)
+    """Note it in the activity log, for mail that the person may see. What a reader opens stays unread for the others."""
+    unread = tools.desk.get(person.viewer, call.mail_id).unread
+    if unread and call.what == "opened" and may(person.role, "agent"):
+        tools.store.mark(person.viewer, [call.mail_id], unread=False)
     note(tools.store, person, call.what, call.mail_id, detail=call.detail)
     return Nothing()
 

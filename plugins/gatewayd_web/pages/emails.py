@@ -83,10 +83,4 @@ def mark(visit: Visit) -> Response:
     ids = visit.numbers("mail")
     if ids:
         visit.ask(calls.Mark(token=visit.token, mail_ids=ids, unread=visit.field("as") == "unread"), calls.Count)
-    return RedirectResponse(back(visit, "/emails"), 303)
-
-
-def back(visit: Visit, default: str) -> str:
-    """Return where the form was, which is a page of ours."""
-    path = visit.field("back", default)
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path else default
+    return visit.back("/emails")

@@ -1,0 +1,59 @@
+"""One mail: its headers, text, files and relations, and what became of what was sent because of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse
+
+from gatewayd import DeliveryQuery, calls
+from gatewayd_web.safe_html import frame_headers, safe_page
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from gatewayd_web.access import Visit
+
+__all__ = ["frame", "mail", "mark"]
+
+#: At most so many deliveries are shown, and headers.
+_DELIVERIES, _HEADERS = 20, 200
+
+
+def mail(visit: Visit) -> Response:
+    """Show it. Who may mark mail has read it then."""
+    mail_id, viewer, desk = id_of(visit), visit.person.viewer, visit.reader.desk
+    filing, view = desk.get(viewer, mail_id), desk.mail(viewer, mail_id)
+    visit.tell(calls.NoteReading(token=visit.token, what="opened", mail_id=mail_id))
+    return visit.page(
+        "one_mail.html",
+        filing=filing,
+        mail=view,
+        headers=view.headers[:_HEADERS],
+        files=list(enumerate(desk.files(filing, view), 1)),
+        listed=len(filing.attachments),
+        safe=safe_page(view),
+        deliveries=visit.reader.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES)),
+        pictures=visit.field("pictures") == "yes",
+    )
+
+
+def frame(visit: Visit) -> Response:
+    """Return the text of a mail for the frame that shows it, which runs and fetches nothing."""
+    pictures = visit.field("pictures") == "yes"
+    view = visit.reader.desk.mail(visit.person.viewer, id_of(visit))
+    headers = frame_headers(pictures=pictures, ancestors=visit.reader.config.web.frame_ancestors)
+    return HTMLResponse(safe_page(view, pictures=pictures).document, headers=headers)
+
+
+def mark(visit: Visit) -> Response:
+    """Mark it as unread, and go back to the list."""
+    visit.ask(calls.Mark(token=visit.token, mail_ids=(id_of(visit),), unread=True), calls.Count)
+    return visit.back("/emails")
+
+
+def id_of(visit: Visit) -> int:
+    """Return the id in the address of a page of one mail."""
+    found: int = visit.request.path_params["mail"]
+    # No store has a larger one.
+    return min(found, (1 << 63) - 1)
