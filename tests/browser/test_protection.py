@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd import calls
+from gatewayd.api.web_sessions import ROLES
 from gatewayd_web.app import ROUTES
 from tests.browser.site import USERS, Site
 
@@ -48,6 +50,24 @@ def test_a_form_without_the_token_of_the_web_session_is_refused(site: Site, page
     for csrf in ("", "0" * 64, site.csrf(site.token("tom"))):
         assert site.ask(address(route.path), form={"csrf": csrf}, token=token).status == 403
     assert site.ask("/emails", token=token).status == 200
+
+
+@pytest.mark.parametrize("page", [one for one in ROUTES if one.role], ids=lambda page: f"{page.method} {page.path}")
+def test_P6_each_role_may_what_the_table_says_and_no_more(site: Site, page: object) -> None:
+    route = next(one for one in ROUTES if one is page)
+    assert route.role
+    for user, role in (("rea", "reader"), ("tom", "agent"), ("max", "manager")):
+        token = site.token(user)
+        form = {"csrf": site.csrf(token)} if route.method == "POST" else None
+        refused = site.ask(address(route.path), form=form, token=token).status == 403
+        assert refused == (ROLES.index(role) < ROLES.index(route.role)), (user, route)
+
+
+def test_what_a_page_asks_of_the_daemon_needs_the_role_there_too() -> None:
+    """Who takes the web process over gets no further than the people who are logged in."""
+    found: list[type[calls.Call]] = [one for one in vars(calls).values() if isinstance(one, type) and issubclass(one, calls.Call)]
+    may_read: set[str] = {one.__name__ for one in found if one.role == "reader"}
+    assert not may_read & {"Mark", "LinkMail", "UnlinkMail", "ChooseOffers", "DismissOffers", "Look", "FindRecords", "AnswerShare"}
 
 
 @pytest.mark.parametrize(
