@@ -19,7 +19,7 @@ _HOPS = 10
 
 def url(web: WebConfig) -> str:
     """Return the address that people type."""
-    return web.url or f"http://{web.listen}"
+    return web.url or f"{'https' if web.tls else 'http'}://{web.listen}"
 
 
 def is_secure(web: WebConfig) -> bool:

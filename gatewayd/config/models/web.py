@@ -12,7 +12,7 @@ from gatewayd.api.http.urls import split_url
 from gatewayd.api.options import ConfigPath, Duration
 from gatewayd.config.models.fields import Block, distinct
 
-__all__ = ["LogInConfig", "WebConfig", "WebSessionsConfig"]
+__all__ = ["LogInConfig", "WebConfig", "WebSessionsConfig", "WebTlsConfig"]
 
 _LISTEN = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
 _UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -76,6 +76,13 @@ class LogInConfig(Block):
     password: bool = Field(default=True, description="By a password, which `gatewayd user password` sets.")
 
 
+class WebTlsConfig(Block):
+    """TLS of the pages, where no proxy speaks it for them."""
+
+    certificate: ConfigPath = Field(description="The certificate with those that lead to its CA, as PEM.")
+    key: ConfigPath = Field(description="Its private key, as PEM, which the user of `gatewayd web` can read.")
+
+
 class WebConfig(Block):
     """The pages for people, which `gatewayd web` serves."""
 
@@ -84,6 +91,7 @@ class WebConfig(Block):
         default=None,
         description="The address that people type, such as `https://mail.example.com`. Default: by `listen`.",
     )
+    tls: WebTlsConfig | None = Field(default=None, description="TLS, where the pages are not behind a proxy that speaks it.")
     sessions: WebSessionsConfig = Field(default_factory=WebSessionsConfig, description="How long a person stays logged in.")
     log_in: LogInConfig = Field(default_factory=LogInConfig, description="How people log in.")
     frame_ancestors: Annotated[tuple[_Origin, ...], BeforeValidator(distinct)] = Field(
