@@ -217,6 +217,7 @@ from gatewayd.api.web_sessions import WebSession as WebSession
 from gatewayd.config.models.web import WebConfig as WebConfig
 from gatewayd.desk.following import Following as Following
 from gatewayd.desk.following import following as following
+from gatewayd.desk.sharing import shares as shares
 from gatewayd.errors import AuthError as AuthError
 from gatewayd.errors import ConfigError as ConfigError
 from gatewayd.errors import Fault as Fault

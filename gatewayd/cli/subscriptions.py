@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd.api.store.subscriptions import Share
 from gatewayd.cli import output
 from gatewayd.cli.params import asker_of, json_option
 from gatewayd.desk import sharing
@@ -14,7 +13,7 @@ from gatewayd.desk.following import accounts_seen, following
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from gatewayd.api.queries import Viewer
     from gatewayd.cli.app import App
@@ -42,7 +41,7 @@ def _subscriptions() -> None:
 def _show(app: App, *, user: str, as_json: bool) -> None:
     """Show which accounts a user may see and follows, and what is shared and asked for."""
     viewer = _viewer(app, user)
-    found, shares = following(app.config, app.store, viewer), list(_shares(app, viewer))
+    found, shares = following(app.config, app.store, viewer), sharing.shares(app.config, app.store, viewer)
     if as_json:
         for one in found:
             output.json_line({"type": "account", **output.fields(one, "account", "kind", "owner", "followed")})
@@ -85,11 +84,12 @@ def _ask(app: App, *, account: str, user: str) -> None:
     """Ask the user of a personal account of the same operator to share it."""
     viewer = _viewer(app, user)
     app.account(account)
-    owner = sharing.ask_share(app.config, app.store, viewer, account)
-    if owner is None:
+    asked = sharing.ask_share(app.config, app.store, viewer, account)
+    if asked is None:
         output.note(f"Account {account} is shared with {viewer.users[0]}.")
         return
-    output.note(f"{owner} is asked, and agrees or refuses by `gatewayd subscriptions`.")
+    owner, is_new = asked
+    output.note(f"{owner} is asked{'' if is_new else ' already'}, and agrees or refuses by `gatewayd subscriptions`.")
 
 
 @_subscriptions.command("agree")
@@ -141,16 +141,6 @@ def _other(app: App, user: str, other: str) -> str:
     if name in viewer.users:
         raise PermanentError(f"{name} is the account's own user", advice="Name another user.")
     return name
-
-
-def _shares(app: App, viewer: Viewer) -> Iterator[tuple[Share, str]]:
-    """Yield what the viewer shares and is shared with, each with who says so: the file, or the owner."""
-    (user,) = viewer.users
-    personal = [one for one in app.config.accounts.values() if one.user is not None and viewer.operator in one.operators]
-    by_file = [(one.name, one.user or "", other) for one in personal for other in one.share if user in {one.user, other}]
-    for name, owner, other in sorted(by_file):
-        yield Share(account=name, owner=owner, user=other, state="agreed"), "file"
-    yield from ((one, "owner") for one in app.store.shares(viewer))
 
 
 COMMANDS = (_subscriptions,)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from gatewayd.api.store.subscriptions import Share
 from gatewayd.desk.following import accounts_seen, following
 from gatewayd.errors import PermanentError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig, Config
 
-__all__ = ["ask_share", "end_share", "follow", "refuse_share", "share"]
+__all__ = ["ask_share", "end_share", "follow", "refuse_share", "share", "shares"]
 
 _SEE = "`gatewayd subscriptions show` lists what there is."
 
@@ -32,10 +33,10 @@ def follow(config: Config, store: Store, viewer: Viewer, accounts: Sequence[str]
     return sum(store.follow(viewer, name, followed=followed) for name in accounts)
 
 
-def ask_share(config: Config, store: Store, viewer: Viewer, account: str) -> str | None:
+def ask_share(config: Config, store: Store, viewer: Viewer, account: str) -> tuple[str, bool] | None:
     """Commit that the viewer asks for another user's personal account.
 
-    Returns who was asked now or before; None if it is shared already. Raises PermanentError for any account
+    Returns who is asked, and whether that is new; None if it is shared already. Raises PermanentError for any account
     but one of another user of the operator.
     """
     found = config.accounts.get(account)
@@ -44,8 +45,7 @@ def ask_share(config: Config, store: Store, viewer: Viewer, account: str) -> str
         raise PermanentError(what, advice=_SEE)
     if account in accounts_seen(config, store, viewer):
         return None
-    store.ask_share(viewer, account, owner=found.user)
-    return found.user
+    return found.user, store.ask_share(viewer, account, owner=found.user)
 
 
 def share(config: Config, store: Store, viewer: Viewer, account: str, user: str) -> bool:
@@ -81,6 +81,17 @@ def end_share(config: Config, store: Store, viewer: Viewer, account: str, user: 
         raise PermanentError(f"{viewer.users[0]} does not share account {account} with {user}", advice=advice)
     store.answer_share(viewer, account, user=user, agree=False)
     return by_file
+
+
+def shares(config: Config, store: Store, viewer: Viewer) -> Sequence[tuple[Share, Literal["file", "owner"]]]:
+    """Return what the viewer, one user, shares, is asked for, asks for and is shared with, each with who says so."""
+    (user,) = viewer.users
+    personal = [one for one in config.accounts.values() if one.user is not None and viewer.operator in one.operators]
+    by_file = sorted((one.name, one.user or "", other) for one in personal for other in one.share if user in {one.user, other})
+    found: list[tuple[Share, Literal["file", "owner"]]] = [
+        (Share(account=name, owner=owner, user=other, state="agreed"), "file") for name, owner, other in by_file
+    ]
+    return [*found, *((one, "owner") for one in store.shares(viewer))]
 
 
 def _own(config: Config, viewer: Viewer, account: str) -> AccountConfig:

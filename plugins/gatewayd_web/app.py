@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from gatewayd_web.access import Endpoints, token_of
 from gatewayd_web.news import News
-from gatewayd_web.pages import emails, files, linking, log_in, one_mail
+from gatewayd_web.pages import emails, files, linking, log_in, one_mail, settings, settings_sessions, settings_subscriptions
 from gatewayd_web.protection import Protection
 from gatewayd_web.rendering import Rendering
 
@@ -55,6 +55,13 @@ ROUTES = (
     PageRoute("/link", "GET", "agent", linking.link),
     PageRoute("/link", "POST", "agent", linking.save),
     PageRoute("/unlink", "POST", "agent", linking.unlink),
+    PageRoute("/settings", "GET", "reader", settings.index),
+    PageRoute("/settings/subscriptions", "GET", "reader", settings_subscriptions.subscriptions),
+    PageRoute("/settings/follow", "POST", "reader", settings_subscriptions.follow),
+    PageRoute("/settings/ask", "POST", "reader", settings_subscriptions.ask),
+    PageRoute("/settings/answer", "POST", "agent", settings_subscriptions.answer),
+    PageRoute("/settings/sessions", "GET", "reader", settings_sessions.sessions),
+    PageRoute("/settings/sessions/end", "POST", "reader", settings_sessions.end),
 )
 
 

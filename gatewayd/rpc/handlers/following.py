@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.access.activities import note
 from gatewayd.desk import sharing
 from gatewayd.rpc.calls import AnswerShare, AskShare, Count, Follow
 
@@ -17,26 +18,35 @@ __all__ = ["answer", "ask", "follow"]
 def follow(tools: Tools, person: Person, call: Follow) -> Count:
     """Follow an account, or don't."""
     changed = sharing.follow(tools.config, tools.store, person.viewer, [call.account], followed=call.followed)
+    if changed:
+        note(tools.store, person, "changed", detail=f"{'follows' if call.followed else 'no longer follows'} {call.account}")
     return Count(changed=changed)
 
 
 def ask(tools: Tools, person: Person, call: AskShare) -> Count:
     """Ask the owner of a personal account to share it."""
-    owner = sharing.ask_share(tools.config, tools.store, person.viewer, call.account)
-    return Count(changed=int(owner is not None))
+    asked = sharing.ask_share(tools.config, tools.store, person.viewer, call.account)
+    owner, is_new = asked or ("", False)
+    if is_new:
+        note(tools.store, person, "changed", detail=f"asks {owner} to share {call.account}")
+    return Count(changed=int(is_new))
 
 
 def answer(tools: Tools, person: Person, call: AnswerShare) -> Count:
     """Share the own account, or refuse, or end it."""
     config, store, viewer = tools.config, tools.store, person.viewer
-    if call.agree:
-        return Count(changed=int(sharing.share(config, store, viewer, call.account, call.user)))
     asked = any(
         (one.account, one.owner, one.user, one.state) == (call.account, person.user, call.user, "asked")
         for one in store.shares(viewer)
     )
-    if asked:
+    changed = True
+    if call.agree:
+        changed = sharing.share(config, store, viewer, call.account, call.user)
+    elif asked:
         sharing.refuse_share(store, viewer, call.account, call.user)
     else:
         sharing.end_share(config, store, viewer, call.account, call.user)
-    return Count(changed=1)
+    if changed:
+        how = "shares" if call.agree else "refuses to share" if asked else "no longer shares"
+        note(tools.store, person, "changed", detail=f"{how} {call.account} with {call.user}")
+    return Count(changed=int(changed))

@@ -38,6 +38,10 @@ def stay(tools: Tools, _: Person, call: StayLoggedIn) -> Nothing:
 
 def end(tools: Tools, person: Person, call: EndWebSessions) -> Count:
     """End others of the person's web sessions."""
-    if call.number is not None:
-        return Count(changed=int(tools.store.end_web_session(person.operator, call.number, user=person.user)))
-    return Count(changed=tools.store.end_web_sessions(person.operator, person.user, but=person.web_session.number))
+    if call.number is None:
+        ended = tools.store.end_web_sessions(person.operator, person.user, but=person.web_session.number)
+    else:
+        ended = int(tools.store.end_web_session(person.operator, call.number, user=person.user))
+    if ended:
+        note(tools.store, person, "changed", detail=f"web sessions ended: {ended}")
+    return Count(changed=ended)
