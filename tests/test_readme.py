@@ -79,7 +79,7 @@ def test_the_two_commands_of_the_set_up_work(world: World) -> None:
 
 def test_what_is_installed_is_this_version_and_not_the_checkout(world: World) -> None:
     shown = world.said["plugins"]
-    assert len(re.findall(r"gatewayd \d+\.\d+\.\d+\S* .*ok *$", shown, re.MULTILINE)) == 12
+    assert len(re.findall(r"gatewayd \d+\.\d+\.\d+\S* .*ok *$", shown, re.MULTILINE)) == 13
     assert re.search(r"vouchers .*matchers: vouchers +ok", shown)
     where = world.said["where"]
     assert str(ROOT) not in where.replace(str(world.root), "")
