@@ -106,6 +106,9 @@ class Authenticator:
         if who is None or not right or (code is not None and not self.second_factors.take(config, who, code)):
             # It is written for nobody, too: the time that it takes must not tell whether there is such a user.
             self._note(*(one.user if one.user and who else ("", "")), "log-in refused", one.address)
+            if code is None:
+                # Whoever asks is logged in: it is clear who is meant.
+                raise PermanentError("the password is wrong", advice="Type it again.")
             raise PermanentError(
                 "name, password or code is wrong",
                 advice="Type them again. A code is needed by whoever has set up a second factor.",

@@ -13,7 +13,17 @@ from starlette.staticfiles import StaticFiles
 
 from gatewayd_web.access import Endpoints, token_of
 from gatewayd_web.news import News
-from gatewayd_web.pages import emails, files, linking, log_in, one_mail, settings, settings_sessions, settings_subscriptions
+from gatewayd_web.pages import (
+    emails,
+    files,
+    linking,
+    log_in,
+    one_mail,
+    settings,
+    settings_log_in,
+    settings_sessions,
+    settings_subscriptions,
+)
 from gatewayd_web.protection import Protection
 from gatewayd_web.rendering import Rendering
 
@@ -60,6 +70,12 @@ ROUTES = (
     PageRoute("/settings/follow", "POST", "reader", settings_subscriptions.follow),
     PageRoute("/settings/ask", "POST", "reader", settings_subscriptions.ask),
     PageRoute("/settings/answer", "POST", "agent", settings_subscriptions.answer),
+    PageRoute("/settings/log-in", "GET", "reader", settings_log_in.log_in),
+    PageRoute("/settings/password", "POST", "reader", settings_log_in.change_password),
+    PageRoute("/settings/factor", "POST", "reader", settings_log_in.set_up_factor),
+    PageRoute("/settings/factor/confirm", "POST", "reader", settings_log_in.confirm_factor),
+    PageRoute("/settings/factor/codes", "POST", "reader", settings_log_in.new_codes),
+    PageRoute("/settings/factor/end", "POST", "reader", settings_log_in.end_factor),
     PageRoute("/settings/sessions", "GET", "reader", settings_sessions.sessions),
     PageRoute("/settings/sessions/end", "POST", "reader", settings_sessions.end),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd import Folders
+from gatewayd.access.codes import one_time_code
 from gatewayd_sql.store import Sql
 from gatewayd_web.pages.settings_sessions import browser_of
 from tests.browser.chromium import barriers, signed_in
@@ -157,6 +159,60 @@ def test_a_person_ends_web_sessions_of_the_own_alone(site: Site) -> None:
 )
 def test_a_browser_is_called_as_people_call_it(agent: str, browser: str) -> None:
     assert browser_of(agent) == browser
+
+
+PASSWORD, OTHER = "correct horse battery", "staple battery horse"
+
+
+def code_of(page: str) -> str:
+    """Return the code that an app shows now which was given the secret of a page."""
+    found = re.search(r'<code class="secret">([A-Z2-7 ]+)<', page)
+    assert found, page
+    return one_time_code(found[1].replace(" ", ""), int(time.time()) // 30)
+
+
+def test_a_person_changes_the_password_and_is_logged_in_here_alone(site: Site) -> None:
+    site.password("irina", PASSWORD)
+    token, elsewhere = site.token("irina"), site.token("irina")
+    for old, new, again, why in (
+        ("wrong", OTHER, OTHER, "the password is wrong"),
+        (PASSWORD, "short", "short", "shorter than a password may be"),
+        (PASSWORD, OTHER, "other", "not typed the same twice"),
+    ):
+        answer = post(site, token, "password", password=old, new=new, again=again)
+        assert (answer.status, why in answer.text, OTHER in answer.text) == (400, True, False)
+    answer = post(site, token, "password", password=PASSWORD, new=OTHER, again=OTHER)
+    assert answer.headers["location"] == "/settings/log-in?done=password"
+    assert (site.ask("/emails", token=token).status, site.ask("/emails", token=elsewhere).status) == (200, 303)
+    logged_in = site.ask("/log-in", form={"name": "acme/irina", "password": OTHER})
+    assert logged_in.headers["location"] == "/emails"
+    assert deeds(site, "irina")[0] == "password"
+
+
+def test_a_second_factor_is_set_up_used_and_ended(site: Site) -> None:
+    site.password("max", PASSWORD)
+    token = site.token("max")
+    assert post(site, token, "factor", password="wrong").status == 400
+    begun = post(site, token, "factor", password=PASSWORD).text
+    assert "otpauth://totp/" in begun
+    wrong = post(site, token, "factor/confirm", code="000000 ")
+    assert (wrong.status, "the code is wrong" in wrong.text) == (400, True)
+    assert "Set up a second factor" in shown(site, token, "log-in"), "it counts only once it is confirmed"
+    codes = re.findall(r"<code>([a-z2-7-]+)</code>", post(site, token, "factor/confirm", code=code_of(begun)).text)
+    assert len(codes) == 10
+    page = shown(site, token, "log-in")
+    assert "10 recovery codes are left" in page
+    assert codes[0] not in page
+    form = {"name": "acme/max", "password": PASSWORD}
+    assert site.ask("/log-in", form=form).status == 403
+    assert site.ask("/log-in", form={**form, "code": codes[0]}).status == 303
+    assert "9 recovery codes are left" in shown(site, token, "log-in")
+    anew = post(site, token, "factor/codes", password=PASSWORD).text
+    assert codes[1] not in anew
+    assert post(site, token, "factor/end", password="wrong").status == 400
+    assert post(site, token, "factor/end", password=PASSWORD).headers["location"] == "/settings/log-in?done=factor-ended"
+    assert site.ask("/log-in", form=form).status == 303
+    assert deeds(site, "max")[:3] == ["second factor ended", "recovery codes", "second factor set up"]
 
 
 def at(browser: Browser, site: Site, user: str, section: str = "subscriptions") -> Page:
