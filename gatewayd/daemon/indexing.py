@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.message.mail import parse
-from gatewayd.message.words import mail_words
+from gatewayd.errors import GatewaydError
+from gatewayd.matching.word_process import WordProcess
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gatewayd.api.store import Store
-    from gatewayd.message.values import Source
 
 __all__ = ["Indexing"]
 
@@ -24,6 +21,14 @@ __all__ = ["Indexing"]
 _BATCH, _SIZE = 100, 16 << 20
 #: Seconds between two looks for new mail, and until what failed is tried again.
 _LOOK, _AGAIN = 1.0, 30.0
+#: The index is written for at most this part of the time: whoever imports waits for the database meanwhile.
+_PART = 0.1
+#: Seconds without new mail after which the process ends.
+_IDLE = 60.0
+
+
+class _Closed(Exception):
+    """The thread is told to end, in the middle of its work."""
 
 
 class Indexing:
@@ -32,6 +37,8 @@ class Indexing:
     def __init__(self, store: Store, *, look: float = _LOOK, again: float = _AGAIN) -> None:
         self._store = store
         self._look, self._again = look, again
+        self._process = WordProcess()
+        self._worked_at = 0.0
         self._closing = threading.Event()
         self._thread = started(self._run, "indexing")
 
@@ -42,34 +49,32 @@ class Indexing:
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._closing.wait(pause):
-            try:
-                pause = self._turn()
-            except GatewaydError:
-                # The supervisor reports that the store is away.
-                pause = self._again
-            except Exception as error:  # noqa: BLE001  a bug must not end the thread
-                journal.own_fault("indexing", error)
-                pause = self._again
+        with closing(self._process):
+            while not self._closing.wait(pause):
+                try:
+                    pause = self._turn()
+                except _Closed:
+                    return
+                except GatewaydError:
+                    # The supervisor reports that the store is away.
+                    pause = self._again
+                except Exception as error:  # noqa: BLE001  a bug must not end the thread
+                    journal.own_fault("indexing", error)
+                    pause = self._again
 
     def _turn(self) -> float:
         """Index a batch; return how many seconds to leave to others."""
         waiting = self._store.unindexed(_BATCH, size=_SIZE)
         if not waiting:
+            if time.monotonic() > self._worked_at + _IDLE:
+                self._process.close()
             return self._look
+        words = self._process.words(waiting, self._go_on)
         began = time.monotonic()
-        found = {}
-        for one in waiting:
-            found[one.mail_id] = _words(one.source)
-            if self._closing.is_set():
-                return 0.0
-        self._store.index(found)
-        return min(self._look, time.monotonic() - began)
+        self._store.index(words)
+        self._worked_at = time.monotonic()
+        return min(self._look, (self._worked_at - began) * (1 - _PART) / _PART)
 
-
-def _words(source: Source) -> Sequence[Sequence[str]]:
-    """Return a mail's words. One whose stored bytes are damaged has none: `gatewayd audit` tells of it."""
-    try:
-        return mail_words(parse(source))
-    except PermanentError:
-        return []
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise _Closed

@@ -19,8 +19,9 @@ from gatewayd.api.values import Miss
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.matching.guarded_calls import Admission, MatcherResult
 from gatewayd.matching.operator_matching import OperatorMatching
-from gatewayd.matching.values import DirectoryCheck
-from gatewayd.matching.worker_messages import MemorySpent, TaskAsking, TaskEnded, TaskNext, TaskReady
+from gatewayd.matching.values import DirectoryCheck, RawMail
+from gatewayd.matching.worker_messages import MemorySpent, TaskAsking, TaskEnded, TaskNext, TaskReady, WordsTask
+from gatewayd.message.words import mail_words
 from gatewayd.registry import discovery
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.runtime.child_process import bound_memory, data, end_with_parent
@@ -191,9 +192,20 @@ def _send(parent: Connection, message: bytes) -> None:
 
 def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:
     try:
-        task: WorkerTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
+        task: WorkerTask | WordsTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
     except Exception as error:  # noqa: BLE001  the class of a source, say, that this process can't import
         yield TaskEnded(error=PluginError(f"mails can't be given to a worker process: {where(error)}"))
     else:
         yield TaskReady()
-        yield from worker.replies(task)
+        if isinstance(task, WordsTask):
+            yield _worded(task)
+        else:
+            yield from worker.replies(task)
+
+
+def _worded(task: WordsTask) -> TaskEnded:
+    """Return the words of mails. One whose stored bytes are damaged has none: an audit tells of it."""
+    try:
+        return TaskEnded(words={one.mail_id: mail_words(RawMail(one.mail_id, one.source).parsed()) for one in task.mails})
+    except GatewaydError as error:
+        return TaskEnded(error=error.alone())

@@ -12,6 +12,7 @@ from gatewayd.matching.values import DirectoryCheck
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatewayd.api.store.search import Unindexed
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
     from gatewayd.matching.values import ContactTypes, DirectoryQuestion, OperatorSpec, RawMail
@@ -27,6 +28,7 @@ __all__ = [
     "TaskEnded",
     "TaskNext",
     "TaskReady",
+    "WordsTask",
     "WorkerTask",
     "pickle_spec",
 ]
@@ -73,6 +75,13 @@ class WorkerTask:
 
 
 @dataclass(frozen=True, slots=True)
+class WordsTask:
+    """The other kind of task: only tell the words by which mails are found."""
+
+    mails: Sequence[Unindexed]
+
+
+@dataclass(frozen=True, slots=True)
 class TaskReady:
     """The process has started and has read the task, with the code that its mails need: its time runs from now on."""
 
@@ -111,6 +120,8 @@ class TaskEnded:
     changed: frozenset[str] | None = None
     #: The answer to a question.
     answer: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    #: The words of each mail, see ``SearchVerbs.index``.
+    words: Mapping[int, Sequence[Sequence[str]]] = field(default_factory=dict)
     #: The mails can't be read now; nothing was done.
     error: GatewaydError | None = None
     #: The memory is all but used up: this was the last task.

@@ -15,7 +15,7 @@ from gatewayd.matching.worker_messages import TaskReady
 from gatewayd.runtime.forkserver import fork, signal_name
 
 if TYPE_CHECKING:
-    from gatewayd.matching.worker_messages import Reply, WorkerTask
+    from gatewayd.matching.worker_messages import Reply, WordsTask, WorkerTask
 
 __all__ = ["WorkerDied", "WorkerProcess"]
 
@@ -80,7 +80,7 @@ class WorkerProcess:
         """Whether it runs."""
         return not self._child.ended()
 
-    def send(self, task: WorkerTask) -> None:
+    def send(self, task: WorkerTask | WordsTask) -> None:
         """Send it a task; raises WorkerDied."""
         self.ready = False
         try:

@@ -17,7 +17,7 @@ from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, has_words, one_of
 from gatewayd_sql.filing_digests import hold, of_mails, operators
 from gatewayd_sql.names_in_use import prove_names
-from gatewayd_sql.raw import stored
+from gatewayd_sql.raw import StoredSource
 from gatewayd_sql.search_tables import indexed, operator_number, unindexed
 from gatewayd_sql.tables import content, filing, mail
 from gatewayd_sql.times import clean
@@ -69,8 +69,7 @@ class SearchTables(SearchVerbs):
                 left -= row.size
                 if left <= 0:
                     break
-            sources = stored(connection, self._db, {row.id: row.size for row in found})
-        return [Unindexed(row.mail_id, sources[row.id]) for row in found]
+        return [Unindexed(row.mail_id, StoredSource(self._db, row.id, row.size)) for row in found]
 
     def index(self, words: Mapping[int, Sequence[Sequence[str]]]) -> int:
         """Commit the words of mails; return how many still waited."""
