@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import graph, idle, importing, outbox, remote
+from bench import graph, idle, importing, outbox, pages, remote
 
-_BENCHES = {"graph": graph.main, "idle": idle.main, "import": importing.main, "outbox": outbox.main, "remote": remote.main}
+_BENCHES = {
+    "graph": graph.main,
+    "idle": idle.main,
+    "import": importing.main,
+    "outbox": outbox.main,
+    "pages": pages.main,
+    "remote": remote.main,
+}
 
 
 def main() -> int:
@@ -19,12 +26,14 @@ def main() -> int:
     parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")
     parser.add_argument("--persons", type=int, default=200_000, help="how many persons (default 200,000)")
     parser.add_argument("--deliveries", type=int, default=2_000, help="how many deliveries (default 2,000)")
-    parser.add_argument("--accounts", type=int, help="how many accounts wait (default 1,000; 500 for graph)")
+    parser.add_argument(
+        "--accounts", type=int, help="how many accounts wait, or pages are open (default 1,000; 500 for graph and pages)"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are looked at (default 60)")
     parser.add_argument("--only", nargs="*", default=(), help="only these rows, by the first word of their names")
     given = parser.parse_args()
     given.messages = given.messages or (50_000 if given.name == "remote" else 10_000)
-    given.accounts = given.accounts or (500 if given.name == "graph" else 1_000)
+    given.accounts = given.accounts or (500 if given.name in {"graph", "pages"} else 1_000)
     return _BENCHES[given.name](given)
 
 

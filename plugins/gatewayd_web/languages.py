@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["ENGLISH", "Languages"]
+__all__ = ["ENGLISH", "Languages", "marked"]
 
 ENGLISH = "en"
 _LOCALES = Path(__file__).parent / "locales"
@@ -45,3 +45,8 @@ def _catalogue(path: Path) -> NullTranslations:
     write_mo(compiled, messages)
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+def marked(text: str) -> str:
+    """Return a text as it is, which belongs into the catalogues, since it is translated where it is shown."""
+    return text

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from gatewayd import GatewaydError, PermanentError, TransientError, __version__, may
 from gatewayd_web import showing
-from gatewayd_web.languages import Languages
+from gatewayd_web.languages import Languages, marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Rendering"]
 
-#: Each is in the catalogues, too.
+_FAILED = marked("The page failed.")
 _WORDS = {
-    400: "The request is not complete.",
-    401: "You are not logged in any more.",
-    403: "You may not do this.",
-    404: "There is no such page.",
-    405: "There is no such page.",
+    400: marked("The request is not complete."),
+    401: marked("You are not logged in any more."),
+    403: marked("You may not do this."),
+    404: marked("There is no such page."),
+    405: marked("There is no such page."),
 }
 
-#: What people call the kinds of records. Each is in the catalogues, too.
+#: What people call the kinds of records.
 _KINDS = {
-    "person": "Person",
-    "customer": "Customer",
-    "supplier": "Supplier",
-    "reservation": "Reservation",
-    "quote": "Quote/order",
-    "invoice": "Invoice",
-    "product": "Product",
+    "person": marked("Person"),
+    "customer": marked("Customer"),
+    "supplier": marked("Supplier"),
+    "reservation": marked("Reservation"),
+    "quote": marked("Quote/order"),
+    "invoice": marked("Invoice"),
+    "product": marked("Product"),
 }
 
 
@@ -87,7 +87,7 @@ class Rendering:
     def _refused(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         headers = error.headers if isinstance(error, HTTPException) else None
-        what = self.gettext(request, _WORDS.get(status, "The page failed."))
+        what = self.gettext(request, _WORDS.get(status, _FAILED))
         return self._error(request, status, what, "", headers)
 
     def _failed(self, request: Request, error: Exception) -> Response:

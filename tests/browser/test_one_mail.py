@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
 from gatewayd.testing.servers import Dovecot
 from gatewayd_web.pages.files import disposition
 from tests.browser.site import USERS, Site
+from tests.e2e.house import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +145,21 @@ def test_a_name_of_a_file_is_made_safe(name: str, saved: str) -> None:
     assert f'filename="{saved.replace(";", "_")}"' in shown
     assert "\n" not in shown
     assert shown.isascii()
+
+
+def test_mail_is_found_by_words_of_its_text_and_names_of_its_files(site: Site) -> None:
+    token = site.token("irina")
+    for words, subject in (("hello 2 you", "booking 2"), ('"sicht"', "booking 3"), ("ANNA 4", "booking 4")):
+        shown = f"data-open>{subject}</a>"
+        path = f"/emails?words={quote(words)}"
+
+        def found(path: str = path, shown: str = shown) -> bool:
+            return shown in site.ask(path, token=token).text
+
+        until(f"{words} is found", 30, found)
+    assert "booking 4" not in site.ask("/emails?words=anna", token=site.token("tom")).text
+    for words in ('"', "AND OR NOT", "a* NEAR(b", "\x00'; --", "x" * 5000):
+        assert site.ask(f"/emails?words={quote(words)}", token=token).status == 200
 
 
 def _log_in(site: Site, browser: Browser) -> Page:

@@ -38,7 +38,7 @@ class Filters:
             followed=not self.account,
             unread=_YES_NO.get(self.unread),
             linked=_YES_NO.get(self.linked),
-            text=self.words or None,
+            words=self.words or None,
             faulty=True if self.queue else None,
             before=before,
             limit=_PAGE + 1,
