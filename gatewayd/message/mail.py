@@ -19,7 +19,6 @@ from gatewayd.message.encoded_words import header_text
 from gatewayd.message.reading import Reading
 from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.transfer_encoding import transfer_decoded
-from gatewayd.message.values import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +89,9 @@ class Mail:
     def shown(self) -> tuple[ShownText, ...]:
         """The text as its writer meant people to see it: html where there is html, as it came. It must be made safe first.
 
-        It is decoded at each access; at most 2 MiB are read, and 100 pieces.
+        It is decoded at each access; at most 1 MiB is read, and 100 pieces.
         """
-        return Reading(self.source, room=2 * CHUNK).shown(self.body)
+        return Reading(self.source).shown(self.body)
 
     def raw(self) -> Iterator[bytes]:
         """Yield the raw message, as the server sent it, in pieces of at most 1 MiB."""

@@ -53,11 +53,11 @@ class ShownText:
 
 
 class Reading:
-    """Reads the text of one mail, at most ``room`` bytes of it."""
+    """Reads the text of one mail, at most 1 MiB of it."""
 
-    def __init__(self, source: Source, room: int = CHUNK) -> None:
+    def __init__(self, source: Source) -> None:
         self._contents = containers.ContainerContents(source)
-        self._room = room
+        self._room = CHUNK
 
     def text(self, body: Text) -> str:
         """Return the text of the parts, joined by line ends, with html reduced to text."""

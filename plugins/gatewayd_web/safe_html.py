@@ -181,6 +181,9 @@ class _Making:
         if element == "div" and _COLOUR.fullmatch(colour := attributes.get("bgcolor", "")):
             # It was the body.
             attributes = {**attributes, "style": f"background-color:{colour};{attributes.get('style', '')}"}
+        if element == "p" and attributes.get("class", "").startswith("Mso"):
+            # Outlook's paragraphs have no space around them by its style sheet, and empty ones between them.
+            attributes = {**attributes, "style": f"margin:0;{attributes.get('style', '')}"}
         kept = [
             (name, self._value(name, value, pattern))
             for name, value in attributes.items()

@@ -84,7 +84,7 @@ class Outside:
                 with connection, suppress(OSError):
                     connection.settimeout(5)
                     self._asked.append(connection.recv(4096).partition(b"\r\n")[0].decode("latin-1"))
-                    connection.sendall(b"HTTP/1.1 502 Nobody\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    connection.sendall(b"HTTP/1.1 502 Nobody\r\nContent-Length: 6\r\nConnection: close\r\n\r\nNobody")
 
 
 class Asked:

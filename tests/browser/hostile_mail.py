@@ -435,7 +435,8 @@ class Case:
             return f"Content-Type: text/html; charset={charset}\r\n\r\n".encode() + self.filled(self.html, own).encode(codec)
         parts = [
             b"Content-Type: text/html; charset=utf-8\r\n\r\n" + self.filled(self.html, own).encode(),
-            b'Content-Type: image/png; name="<img src=x>.png"\r\nContent-ID: <a>\r\n\r\n' + PNG,
+            b'Content-Type: image/png; name="<img src=x>.png"\r\nContent-ID: <a>\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+            + base64.b64encode(PNG),
             b"Content-Type: image/png\r\nContent-ID: <svg>\r\n\r\n" + self.filled(_SVG, own).encode(),
             b"Content-Type: text/html\r\nContent-ID: <html>\r\n\r\n" + self.filled("<script>{js}</script>", own).encode(),
         ]

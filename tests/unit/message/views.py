@@ -27,7 +27,7 @@ def check(mail: Mail, raw: bytes) -> None:
     strings += [text for part in parts_of(mail.body) for text in (part.type, part.encoding, part.charset)]
     strings += mail.notes
     strings += [piece.text for piece in mail.shown]
-    assert sum(len(piece.text) for piece in mail.shown) <= 2 * CHUNK
+    assert sum(len(piece.text) for piece in mail.shown) <= CHUNK
     assert len(mail.shown) <= 101
     for number, one in enumerate((*mail.attachments, *mail.inline)):
         strings += [one.name, one.type, one.part.encoding, one.part.charset, one.content_id]
