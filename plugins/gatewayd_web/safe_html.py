@@ -81,6 +81,14 @@ _ATTRIBUTES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "td": _SPANNING,
     "th": _SPANNING,
 }
+
+
+def _filtered(_: str, name: str, value: str) -> str | None:
+    """Return the value of an attribute as it is; None where links and pictures changed their roles."""
+    wrong = (name == "href" and value.startswith("data:")) or (name == "src" and not value.startswith(("data:image/", "https://")))
+    return None if wrong else value
+
+
 _CLEANER = nh3.Cleaner(
     tags=set(ELEMENTS),
     attributes={name: {*_EVERYWHERE, *_ATTRIBUTES.get(name, ())} for name in ELEMENTS},
@@ -91,7 +99,7 @@ _CLEANER = nh3.Cleaner(
     filter_style_properties=set(PROPERTIES),
     generic_attribute_prefixes=None,
     strip_comments=True,
-    attribute_filter=lambda _, name, value: None if name == "href" and value.startswith("data:") else value,
+    attribute_filter=_filtered,
 )
 
 
