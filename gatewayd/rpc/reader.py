@@ -12,7 +12,6 @@ from gatewayd.api.roles import Folders
 from gatewayd.api.store import Store
 from gatewayd.desk import Desk
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.matching import specs
 from gatewayd.rpc.client import DaemonClient
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
@@ -71,7 +70,7 @@ class Reader:
     @property
     def desk(self) -> Desk:
         """The desk, of which all works that only reads and asks no directory."""
-        return Desk(store=self.store, matching=_no_matching, specs=specs(self.config))
+        return Desk(store=self.store, matching=_no_matching, specs={})
 
     def _taken(self) -> None:
         """Add the mailboxes that users added, as far as the store can be read."""
