@@ -1,6 +1,6 @@
 # All that a plugin's author imports, one name a line. ``gatewayd.runtime.lazy_imports`` reads this file when gatewayd is imported.
 
-from gatewayd.access.passwords import give_password as give_password
+from gatewayd.access.kept_passwords import give_password as give_password
 from gatewayd.access.people import Person as Person
 from gatewayd.access.people import may as may
 from gatewayd.access.people import person_of as person_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.access.activities import note
-from gatewayd.access.passwords import Passwords, good_password
+from gatewayd.access.kept_passwords import KeptPasswords
+from gatewayd.access.passwords import good_password
 from gatewayd.access.second_factors import SecondFactors
 from gatewayd.access.throttle import Throttle
 from gatewayd.access.tokens import digest_of, new_token
@@ -15,6 +16,7 @@ from gatewayd.api.web_sessions import Activity
 from gatewayd.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from gatewayd.access.passwords import Passwords
     from gatewayd.access.people import Person
     from gatewayd.api.store import Store
     from gatewayd.api.store.user_secrets import UserSecrets
@@ -55,7 +57,7 @@ class Authenticator:
     ) -> None:
         """Keep what is given; there should be one of it in a process, since it counts tries."""
         self._store = store
-        self._passwords = passwords or Passwords()
+        self._passwords = KeptPasswords(store, passwords)
         self._throttle = throttle or Throttle()
         #: Whoever is logged in sets up and ends one by these.
         self.second_factors = second_factors or SecondFactors(store)
@@ -88,9 +90,9 @@ class Authenticator:
 
         Raises as ``log_in`` does for a wrong ``old``, and PermanentError with what to do for one that is too short.
         """
-        normal = good_password(new)
+        good_password(new)
         who = self._proven(config, _try_of(person), old, None)
-        self._store.keep_password(who.user_id, self._passwords.hashed(normal), but=person.web_session.number)
+        self._passwords.keep(config, who.user_id, new, but=person.web_session.number)
         note(self._store, person, "changed", detail="password")
 
     def _proven(self, config: Config, one: _Try, password: str, code: str | None) -> UserSecrets:
@@ -98,7 +100,7 @@ class Authenticator:
         self._throttle.enter(one.key, one.spelt, one.address)
         who = self._store.user_secrets(*one.user) if one.user else None
         try:
-            right = self._passwords.fits(password, who.hashed if who else "")
+            right = self._passwords.fits(config, who, password)
         except TransientError:
             # Nothing was tried.
             self._throttle.take_back(one.key, one.spelt, one.address)

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
     from argon2 import PasswordHasher
 
-    from gatewayd.api.store import Store
-
-__all__ = ["LEAST", "Passwords", "give_password", "good_password"]
+__all__ = ["LEAST", "Passwords", "good_password"]
 
 #: How long a password must be, and may be, in characters.
 LEAST, _MOST = 12, 1000
@@ -53,7 +51,7 @@ class Passwords:
         _ = self._hasher
 
     def hashed(self, password: str) -> str:
-        """Return a password as it is kept: salted and hashed, with what that cost. It is taken as ``good_password`` returns it."""
+        """Return a password salted and hashed, with what that cost. It is taken as ``good_password`` returns it."""
         with self._turn():
             return self._hasher.hash(_bytes(password))
 
@@ -100,17 +98,6 @@ class Passwords:
                 self._working.release()
         finally:
             self._inside.release()
-
-
-def give_password(store: Store, operator: str, user: str, password: str, *, passwords: Passwords | None = None) -> None:
-    """Give a user a password, and end all web sessions of that user: an administrator's word, which needs no old password.
-
-    Raises PermanentError for a password that is too short or too long and for a user who has left, ConfigError where the library
-    is missing, and what verbs raise.
-    """
-    normal = good_password(password)
-    hashed = (passwords or Passwords()).hashed(normal)
-    store.keep_password(store.know_user(operator, user).id, hashed)
 
 
 def _bytes(password: str) -> bytes:

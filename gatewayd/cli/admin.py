@@ -94,7 +94,8 @@ def _lost_key(app: App) -> Iterator[tuple[str, AuthError]]:
     """Yield the fault of the key that seals consents and the like, if there are any; say which keys of before are in use still."""
     sealed = [one.password for one in app.store.user_accounts()]
     users = [(name, user) for name, operator in app.config.operators.items() for user in operator.users]
-    sealed += [found.factor.secret for who in users if (found := app.store.user_secrets(*who)) and found.factor]
+    theirs = [found for who in users if (found := app.store.user_secrets(*who))]
+    sealed += [one.password for one in theirs if one.password] + [one.factor.secret for one in theirs if one.factor]
     if not (app.consents.are_needed or sealed):
         return
     try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd.access.passwords import Passwords, give_password, good_password
+from gatewayd.access.kept_passwords import KeptPasswords
+from gatewayd.access.passwords import good_password
 from gatewayd.api.web_sessions import Activity
 from gatewayd.cli import output
 from gatewayd.cli.account_questions import asked_password
@@ -33,12 +34,12 @@ def password(app: App, user: str, *, stdin: bool) -> None:
     if not (stdin or sys.stdin.isatty()):
         raise click.UsageError("`user password` asks for a password, and there is no terminal to type it at; see --stdin")
     operator, name = _named(app, user)
-    passwords = Passwords()
+    passwords = KeptPasswords(app.store)
     # What would keep it from being kept is told before it is typed.
-    passwords.prove()
-    app.store.know_user(operator, name)
+    passwords.prove(app.config)
+    known = app.store.know_user(operator, name)
     typed = good_password(sys.stdin.readline(_LONGEST).rstrip("\r\n")) if stdin else _asked()
-    give_password(app.store, operator, name, typed, passwords=passwords)
+    passwords.keep(app.config, known.id, typed)
     _note(app, operator, name, "password")
     output.note(f"{operator}/{name} has the new password, and is logged out everywhere.")
 

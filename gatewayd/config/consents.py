@@ -102,8 +102,8 @@ def prove_key(config: Config, store: Store) -> None:
             f"{path} is missing, and what the store keeps sealed, {number} in all, can't be opened without it",
             advice="Restore it from the backup. If it is lost, make another one, as the user of the service: "
             f"`(umask 077; head -c 32 /dev/urandom | base64 > {path})`. Then each person consents again: "
-            "`gatewayd account connect NAME`, types passwords anew: `gatewayd account password NAME`, and sets up a second factor "
-            "anew: `gatewayd user end-second-factor OPERATOR/USER`.",
+            "`gatewayd account connect NAME`, types passwords anew: `gatewayd account password NAME` and `gatewayd user password "
+            "OPERATOR/USER`, and sets up second factors anew: `gatewayd user end-second-factor OPERATOR/USER`.",
         )
 
 

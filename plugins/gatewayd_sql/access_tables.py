@@ -1,7 +1,7 @@
 """The tables of people who use the pages. Importing this module makes ``metadata`` complete.
 
 web_session    a browser in which a user is logged in, by the digest of its token
-user_password  the password of a user, hashed
+user_password  the password of a user, hashed and then sealed
 second_factor  what makes a user's one-time codes, sealed
 recovery_code  what a user can log in with once in place of such a code, as digests
 activity       what people did; it stays when they leave
@@ -36,8 +36,8 @@ user_password = Table(
     "user_password",
     metadata,
     Column("user_id", ForeignKey("known_user.id"), primary_key=True, autoincrement=False),
-    # Salted and hashed, with its parameters.
-    Column("hashed", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
     Column("changed_at", Double, nullable=False),
 )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select, update
 
 from gatewayd import SealedSecret, SecretVerbs
-from gatewayd_sql.access_tables import second_factor
+from gatewayd_sql.access_tables import second_factor, user_password
 from gatewayd_sql.admission_tables import secret as table
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.user_account_tables import user_account
@@ -49,9 +49,9 @@ class SecretTable(SecretVerbs):
             return bool(connection.execute(delete(table).where(table.c.name == name)).rowcount)
 
     def sealing_keys(self) -> Mapping[str, int]:
-        """Return the ids of the keys, and how many secrets each seals: passwords of users' mailboxes and second factors, too."""
+        """Return the ids of the keys, and how many secrets each seals: what users log in with, here and at their mailboxes, too."""
         found: Counter[str] = Counter()
-        for one in (table, user_account, second_factor):
+        for one in (table, user_account, user_password, second_factor):
             query = select(one.c.key_id, func.count().label("secrets")).group_by(one.c.key_id)
             found.update({row.key_id: row.secrets for row in self._db.rows(query)})
         return found

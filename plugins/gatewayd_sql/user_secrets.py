@@ -1,4 +1,4 @@
-"""Keep what users log in with: passwords come hashed, second factors sealed, recovery codes as digests."""
+"""Keep what users log in with: passwords come hashed and sealed, second factors sealed, recovery codes as digests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ __all__ = ["UserSecretTables"]
 
 _LEFT_CODES = select(func.count()).where(recovery_code.c.user_id == known_user.c.id).scalar_subquery().label("codes")
 _ALL = (
-    select(known_user.c.id, user_password.c.hashed, *second_factor.c["key_id", "sealed", "confirmed", "step"], _LEFT_CODES)
+    select(
+        known_user.c.id,
+        user_password.c.key_id.label("password_key"),
+        user_password.c.sealed.label("password"),
+        *second_factor.c["key_id", "sealed", "confirmed", "step"],
+        _LEFT_CODES,
+    )
     .join_from(known_user, user_password, user_password.c.user_id == known_user.c.id, isouter=True)
     .join(second_factor, second_factor.c.user_id == known_user.c.id, isouter=True)
     .where(~known_user.c.left)
@@ -40,14 +46,20 @@ class UserSecretTables(UserSecretVerbs):
         rows = self._db.rows(_ALL.where(known_user.c.operator == operator, known_user.c.name == user))
         return _secrets(rows[0]) if rows else None
 
-    def keep_password(self, user_id: int, hashed: str, *, but: int | None = None) -> None:
+    def keep_password(self, user_id: int, password: SealedSecret, *, but: int | None = None) -> None:
         """Commit a password, and end web sessions."""
         with self._db.writing() as connection:
             hold_user(connection, user_id)
             connection.execute(delete(user_password).where(user_password.c.user_id == user_id))
-            connection.execute(insert(user_password).values(user_id=user_id, hashed=hashed, changed_at=clock(connection)))
+            connection.execute(insert(user_password).values(user_id=user_id, changed_at=clock(connection), **_sealed(password)))
             others = [web_session.c.id != but] if but is not None else []
             connection.execute(delete(web_session).where(web_session.c.user_id == user_id, *others))
+
+    def reseal_password(self, user_id: int, old: SealedSecret, new: SealedSecret) -> bool:
+        """Put a password in the place of another one, if that is still there."""
+        this = user_password.c.user_id == user_id, user_password.c.sealed == old.sealed
+        with self._db.writing() as connection:
+            return bool(connection.execute(update(user_password).where(*this).values(_sealed(new))).rowcount)
 
     def begin_second_factor(self, user_id: int, secret: SealedSecret) -> bool:
         """Commit a second factor that is to be confirmed."""
@@ -125,4 +137,5 @@ def _secrets(row: Row[*tuple[Any, ...]]) -> UserSecrets:
     if row.sealed is not None:
         secret = SealedSecret(row.key_id, bytes(row.sealed))
         factor = SecondFactor(secret=secret, confirmed=bool(row.confirmed), step=row.step)
-    return UserSecrets(user_id=row.id, hashed=row.hashed or "", factor=factor, recovery_codes=row.codes)
+    password = None if row.password is None else SealedSecret(row.password_key, bytes(row.password))
+    return UserSecrets(user_id=row.id, password=password, factor=factor, recovery_codes=row.codes)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from gatewayd import Folders
-from gatewayd.access.passwords import Passwords, good_password
+from gatewayd import Folders, config, give_password
 from gatewayd.access.tokens import digest_of, new_token
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until
@@ -96,7 +95,7 @@ class Site(House):
         place = Folders(config=self.folder, state=self.state)
         with closing(Sql(Sql.Options(url=self.store or None), place=place)) as store:
             store.open()
-            store.keep_password(store.know_user(operator, user).id, Passwords().hashed(good_password(password)))
+            give_password(config.current(self.folder), store, operator, user, password)
 
     def token(self, user: str, operator: str = "acme") -> str:
         """Return the token of a new web session of a user."""

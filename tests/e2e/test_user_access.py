@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Activity, Folders, SealedSecret
-from gatewayd.access.passwords import Passwords
+from gatewayd import Activity, Folders, SealedSecret, config
+from gatewayd.access.kept_passwords import KeptPasswords
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House
@@ -60,10 +60,12 @@ def test_a_password_is_typed_twice_shown_never_and_logs_the_user_out(house: Hous
         assert "too short" not in terminal.shown
     found = store.user_secrets("acme", "irina")
     assert found
-    assert Passwords().fits(_PASSWORD, found.hashed)
+    assert KeptPasswords(store).fits(config.current(house.folder), found, _PASSWORD)
     kept = b"".join(one.read_bytes() for one in house.state.rglob("*") if one.is_file())
-    assert found.hashed.encode() in kept
+    assert found.password
+    assert found.password.sealed in kept
     assert _PASSWORD.encode() not in kept
+    assert b"argon2" not in kept
     assert store.web_session(bytes([1]) * 32, idle=999.0, longest=999.0) is None
     (row,) = house.good("activity", "--operator", "acme", "--json").rows
     assert (row["who"], row["what"], row["detail"].partition(",")[0]) == ("irina", "changed", "password")

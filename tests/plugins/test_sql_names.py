@@ -42,7 +42,7 @@ NO_NAMES = {
     "user_account.name", "user_account.mark", "user_account.kind", "user_account.host", "user_account.security",
     "user_account.address", "user_account.username", "user_account.key_id", "given_name.stem",
     # People who use the pages; the activity log says who did something, as it was called then.
-    "web_session.address", "web_session.agent", "user_password.hashed", "second_factor.key_id", "activity.who", "activity.what",
+    "web_session.address", "web_session.agent", "user_password.key_id", "second_factor.key_id", "activity.who", "activity.what",
     "activity.detail", "activity.address",
     # Of visits that are asked for just now: whoever asks of the old name is told so.
     "request.task", "request.answer",

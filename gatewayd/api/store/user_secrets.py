@@ -1,9 +1,9 @@
-"""The store's verbs for what users log in with: hashed passwords, sealed second factors, digests of recovery codes."""
+"""The store's verbs for what users log in with: passwords, hashed and sealed, sealed second factors, digests of recovery codes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class UserSecrets:
 
     #: See ``KnownUser.id``.
     user_id: int
-    #: The password, salted and hashed; empty where the user has none.
-    hashed: str = field(repr=False)
+    #: The password, hashed and then sealed; None where the user has none.
+    password: SealedSecret | None
     factor: SecondFactor | None
     #: How many recovery codes are left.
     recovery_codes: int
@@ -49,8 +49,12 @@ class UserSecretVerbs(ABC):
         """Return what a user logs in with, by one query; None for one who was never known or has left."""
 
     @abstractmethod
-    def keep_password(self, user_id: int, hashed: str, *, but: int | None = None) -> None:
-        """Commit a password, hashed, and end the user's web sessions with it: all, or all but one, by its number."""
+    def keep_password(self, user_id: int, password: SealedSecret, *, but: int | None = None) -> None:
+        """Commit a password, and end the user's web sessions with it: all, or all but one, by its number."""
+
+    @abstractmethod
+    def reseal_password(self, user_id: int, old: SealedSecret, new: SealedSecret) -> bool:
+        """Put ``new`` in the place of ``old``; return False, and change nothing, if it is not ``old`` that is there."""
 
     @abstractmethod
     def begin_second_factor(self, user_id: int, secret: SealedSecret) -> bool:

@@ -253,8 +253,8 @@ class GatewaydFile(Block):
     )
     sealing_key: Secret | None = Field(
         default=None,
-        description="The key, of at least 32 characters, that seals persons' consents in the store; needed where daemons on "
-        "several machines can use it. Default: `sealing.key` in the state folder, made by itself.",
+        description="The key, of at least 32 characters, that seals persons' consents, passwords and second factors in the store; "
+        "needed where daemons on several machines can use it. Default: `sealing.key` in the state folder, made by itself.",
     )
     old_sealing_keys: tuple[Secret, ...] = Field(
         default=(), description="Keys that came before: they still open what they sealed, and seal nothing more."

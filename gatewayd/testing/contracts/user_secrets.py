@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["UserSecretContract"]
 
 _SECRET, _OTHER = SealedSecret("a1", b"\x00\xff sealed"), SealedSecret("b2", b"other")
+_PASSWORDS = [SealedSecret("a1", bytes([number]) + b"\x00\xff hashed") for number in range(3)]
 _CODES = [sha256(bytes([number])).digest() for number in range(10)]
 
 
@@ -43,12 +44,17 @@ class UserSecretContract:
         store = open_store()
         assert store.user_secrets("acme", "irina") is None
         irina = _irina(store)
-        assert _secrets(store) == UserSecrets(user_id=irina, hashed="", factor=None, recovery_codes=0)
-        store.keep_password(irina, "$argon2id$1")
-        store.keep_password(store.know_user("acme", "tom").id, "$argon2id$2")
-        store.keep_password(irina, "$argon2id$3")
-        assert _secrets(open_store()).hashed == "$argon2id$3"
-        assert "argon2" not in repr(_secrets(store))
+        assert _secrets(store) == UserSecrets(user_id=irina, password=None, factor=None, recovery_codes=0)
+        store.keep_password(irina, _PASSWORDS[0])
+        store.keep_password(store.know_user("acme", "tom").id, _PASSWORDS[1])
+        store.keep_password(irina, _PASSWORDS[2])
+        assert _secrets(open_store()).password == _PASSWORDS[2]
+        assert store.sealing_keys() == {"a1": 2}
+        new = SealedSecret("b2", b"new")
+        assert not store.reseal_password(irina, _PASSWORDS[0], new)
+        assert store.reseal_password(irina, _PASSWORDS[2], new)
+        assert _secrets(store).password == new
+        assert "sealed" not in repr(new).replace("SealedSecret", "")
 
     def test_a_new_password_ends_the_other_web_sessions(self, store: Store) -> None:
         irina, tom = _irina(store), store.know_user("acme", "tom").id
@@ -57,9 +63,9 @@ class UserSecretContract:
             store.add_web_session(who, sha256(bytes([number])).digest(), address="", agent="", **times)
             for number, who in enumerate([irina, irina, irina, tom])
         ]
-        store.keep_password(irina, "$", but=made[1].number)
+        store.keep_password(irina, _PASSWORDS[0], but=made[1].number)
         assert {one.number for one in store.web_sessions("acme", None, **times)} == {made[1].number, made[3].number}
-        store.keep_password(irina, "$")
+        store.keep_password(irina, _PASSWORDS[0])
         assert store.web_sessions("acme", None, **times) == [made[3]]
 
     def test_a_second_factor_counts_once_it_was_confirmed(self, open_store: Callable[[], Store]) -> None:
@@ -110,7 +116,7 @@ class UserSecretContract:
 
     def test_a_renamed_user_stays_logged_in_and_has_the_same_password(self, store: Store) -> None:
         irina = _irina(store)
-        store.keep_password(irina, "$argon2id$1")
+        store.keep_password(irina, _PASSWORDS[0])
         digest, times = sha256(b"token").digest(), {"idle": 999.0, "longest": 999.0}
         made = store.add_web_session(irina, digest, address="", agent="", **times)
         store.note_activities([Activity(operator="acme", who="irina", what="logged in")])
@@ -119,14 +125,14 @@ class UserSecretContract:
         found = store.user_secrets("acme2", "nina")
         assert store.user_secrets("acme", "irina") is None
         assert found
-        assert (found.user_id, found.hashed) == (irina, "$argon2id$1")
+        assert (found.user_id, found.password) == (irina, _PASSWORDS[0])
         assert store.web_session(digest, **times) == replace(made, operator="acme2", user="nina")
         assert [one.who for one in store.activities("acme2")] == ["irina"], "as she was called then"
         assert store.activities("acme") == []
 
     def test_P9_who_has_left_has_no_password_no_factor_and_no_codes(self, store: Store) -> None:
         irina = _irina(store)
-        store.keep_password(irina, "$argon2id$1")
+        store.keep_password(irina, _PASSWORDS[0])
         store.begin_second_factor(irina, _SECRET)
         store.confirm_second_factor(irina, _SECRET, 7, _CODES)
         store.keep_users({"acme": ["tom"]})
@@ -135,7 +141,7 @@ class UserSecretContract:
         assert not store.take_recovery_code(irina, _CODES[0])
         assert not store.take_step(irina, 9)
         for write in (
-            lambda: store.keep_password(irina, "$"),
+            lambda: store.keep_password(irina, _PASSWORDS[0]),
             lambda: store.begin_second_factor(irina, _SECRET),
             lambda: store.confirm_second_factor(irina, _SECRET, 9, _CODES),
             lambda: store.replace_recovery_codes(irina, _CODES),
@@ -144,4 +150,4 @@ class UserSecretContract:
                 write()
         again = _irina(store)
         assert again != irina
-        assert _secrets(store) == UserSecrets(user_id=again, hashed="", factor=None, recovery_codes=0)
+        assert _secrets(store) == UserSecrets(user_id=again, password=None, factor=None, recovery_codes=0)

@@ -10,6 +10,7 @@ import pytest
 
 from gatewayd import PermanentError, Store, TransientError
 from gatewayd.access.codes import one_time_code
+from gatewayd.access.kept_passwords import give_password
 from gatewayd.access.log_in import Authenticator
 from gatewayd.access.passwords import Passwords
 from gatewayd.access.people import Person, person_of
@@ -25,10 +26,10 @@ _NOW = 1_800_000_000
 
 
 @pytest.fixture
-def log_in(store: Store) -> Authenticator:
+def log_in(config: Config, store: Store) -> Authenticator:
     """Irina has a password, and tom has none."""
     passwords = Passwords(**CHEAP)
-    store.keep_password(store.know_user("acme", "irina").id, passwords.hashed(_PASSWORD))
+    give_password(config, store, "acme", "irina", _PASSWORD, passwords=passwords)
     return Authenticator(store, passwords=passwords, second_factors=SecondFactors(store, lambda: _NOW))
 
 
@@ -178,7 +179,7 @@ def test_who_is_logged_in_proves_it_by_the_password(log_in: Authenticator, confi
 
 def test_whoever_is_named_a_password_is_checked_so_that_the_time_tells_nothing(config: Config, store: Store) -> None:
     passwords = Passwords(memory_kib=16384, passes=2, lanes=1)
-    store.keep_password(store.know_user("acme", "irina").id, passwords.hashed(_PASSWORD))
+    give_password(config, store, "acme", "irina", _PASSWORD, passwords=passwords)
     log_in = Authenticator(store, passwords=passwords)
 
     def spent(name: str) -> float:

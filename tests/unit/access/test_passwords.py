@@ -5,18 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import PermanentError, TransientError
-from gatewayd.access.passwords import LEAST, Passwords, give_password, good_password
+from gatewayd.access.passwords import LEAST, Passwords, good_password
 from tests.unit.access.people import CHEAP
-
-if TYPE_CHECKING:
-    from gatewayd import Store
 
 _LONG = "four words and an ü"
 
@@ -87,16 +83,3 @@ except Exception as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.startswith("ConfigError")
     assert "pip install gatewayd[web]" in done.stdout
-
-
-def test_an_administrator_gives_a_password_which_logs_the_user_out(store: Store) -> None:
-    irina, times = store.know_user("acme", "irina").id, {"idle": 99.0, "longest": 99.0}
-    store.add_web_session(irina, b"d" * 32, address="", agent="", **times)
-    passwords = Passwords(**CHEAP)
-    give_password(store, "acme", "irina", _LONG, passwords=passwords)
-    found = store.user_secrets("acme", "irina")
-    assert found
-    assert passwords.fits(_LONG, found.hashed)
-    assert store.web_session(b"d" * 32, **times) is None
-    with pytest.raises(PermanentError, match="shorter"):
-        give_password(store, "acme", "irina", "short", passwords=passwords)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.access.codes import one_time_code
+from gatewayd.access.kept_passwords import give_password
 from gatewayd.access.log_in import Authenticator
 from gatewayd.access.passwords import Passwords
 from gatewayd.access.people import person_of
@@ -33,7 +34,7 @@ def answering(tmp_path: Path) -> Iterator[Answering]:
     config = house(tmp_path)
     with closing(opened(config)) as store:
         passwords = Passwords(**CHEAP)
-        store.keep_password(store.know_user("acme", "irina").id, passwords.hashed(_PASSWORD))
+        give_password(config, store, "acme", "irina", _PASSWORD, passwords=passwords)
         found = Answering()
         desk = Desk(store=store, matching=lambda: LocalMatching(config.registry), specs={})
         found.tools = Tools(config=config, store=store, desk=desk, authenticator=Authenticator(store, passwords=passwords))

@@ -34,7 +34,8 @@ user_password = Table(
     "user_password",
     metadata,
     Column("user_id", ForeignKey("known_user.id"), primary_key=True, autoincrement=False),
-    Column("hashed", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
     Column("changed_at", Double, nullable=False),
 )
 
