@@ -114,7 +114,8 @@ def safe_page(mail: Mail, *, pictures: bool = False) -> SafePage:
     learn that it was opened. Takes linear time, whatever the mail is.
     """
     making = _Making(Pictures(mail, remote=pictures))
-    body = "<hr>".join([making.piece(piece) for piece in mail.shown if piece.text or piece.cut])
+    pieces = mail.shown
+    body = "<hr>".join([making.piece(piece) for piece in pieces if len(pieces) == 1 or piece.cut or piece.says])
     return making.page(body)
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Self
 
 from playwright.sync_api import sync_playwright
 
+from tests.patience import LONG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,6 +104,7 @@ class Asked:
 def signed_in(browser: Browser, url: str, token: str) -> Page:
     """Return a new page of a browser profile of its own, which has a web session of the site at ``url``."""
     context = browser.new_context()
+    context.set_default_timeout(LONG * 1000)
     context.add_cookies([{"name": "gatewayd", "value": token, "url": url, "httpOnly": True, "sameSite": "Strict"}])
     return context.new_page()
 

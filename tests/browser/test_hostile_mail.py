@@ -24,6 +24,7 @@ from gatewayd_web.html_nesting import ELEMENTS
 from gatewayd_web.safe_html import frame_headers, safe_page
 from tests.browser.chromium import Asked
 from tests.browser.hostile_mail import CASES, Case
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,7 @@ def shown() -> Iterator[Shown]:
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(LONG * 1000)
     page.on("dialog", lambda dialog: dialog.dismiss())
     yield page
     page.close()

@@ -133,6 +133,9 @@ def test_headers_and_names_of_files_do_nothing_on_the_pages_that_show_them(page:
         assert page.locator("img[src=x], script:not([src])").count() == 0
     page.goto(hostile.page("wicked"))
     assert page.locator("h1").inner_text() == _TAGS
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 720})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert [url for url in asked.urls if url.endswith("/x")] == []
     assert outside.asked() == []
 

@@ -258,6 +258,15 @@ def test_plain_text_is_shown_as_it_is() -> None:
     assert body_of(utf_7) == '<div class="plain-text">&lt;script&gt;alert(1)&lt;/script&gt;</div>'
 
 
+def test_pieces_of_a_mail_that_say_anything_are_shown_one_below_the_other() -> None:
+    parts = "<b>a</b>", "<script>b</script>", "<p>c"
+    raw = "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + "".join(
+        f"--b\r\nContent-Type: text/html\r\n\r\n{one}\r\n" for one in parts
+    )
+    page = safe_page(parse(BytesSource(f"{raw}--b--".encode())))
+    assert body_of(page) == "<div><b>a</b></div><hr><div><p>c</p></div>"
+
+
 def test_the_frame_runs_and_fetches_nothing() -> None:
     headers = frame_headers(ancestors=["https://crm.example"])
     policy = dict(one.partition(" ")[::2] for one in headers["Content-Security-Policy"].split("; "))
