@@ -59,6 +59,7 @@ ROUTES = (
     PageRoute("/emails/mark", "POST", "agent", emails.mark),
     PageRoute("/emails/{mail:int}", "GET", "reader", one_mail.mail),
     PageRoute("/emails/{mail:int}/text", "GET", "reader", one_mail.frame),
+    PageRoute("/emails/{mail:int}/print", "GET", "reader", one_mail.printed),
     PageRoute("/emails/{mail:int}/unread", "POST", "agent", one_mail.mark),
     PageRoute("/emails/{mail:int}/files/{number:int}", "GET", "reader", files.attachment),
     PageRoute("/emails/{mail:int}/raw", "GET", "reader", files.raw),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -22,11 +23,12 @@ CUSTOMERS = "id,name,main_contact\nC1,Nord Reisen,\nC2,Nordlicht,\nC3,Sued,\n"
 PASSWORD = "correct horse battery"
 
 
-def message(number: int, *, html: str = "", file: bytes = b"") -> bytes:
+def message(number: int, *, sender: str = "Anna Berger <anna@nord.example>", html: str = "", file: bytes = b"") -> bytes:
     mail = EmailMessage()
+    mail["Authentication-Results"] = f"mx.acme.example; spf=pass smtp.mailfrom={number}.example; dmarc=fail header.from=x.example"
     mail["Message-ID"] = f"<{number}@example.com>"
     mail["Date"] = "Mon, 05 Jan 2026 10:00:00 +0100"
-    mail["From"] = "Anna Berger <anna@nord.example>"
+    mail["From"] = sender
     mail["To"] = "reservations@acme.example"
     mail["Subject"] = f"booking {number}"
     mail.set_content(f"Hello {number} & <b>you</b>")
@@ -47,7 +49,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             dovecot.user(user, "pass")
         dovecot.deliver(
             "desk@example.com",
-            [message(1), message(2, html="<p>Hi <b>there</b><script>x</script>"), message(3, file=b"%PDF-1.4 x")],
+            [
+                message(1),
+                message(2, html="<p>Hi <b>there</b><script>x</script>"),
+                message(3, file=b"%PDF-1.4 x"),
+                message(5, sender="Anna Berger <anna@other.example>"),
+                message(6, sender="Sales <sales@n0rd.example>"),
+                message(7, sender="Hotel <desk@hotel.example>"),
+            ],
         )
         dovecot.deliver("irina@example.com", [message(4)])
         made.account("desk", "imap", dovecot.ports["imap"], "desk@example.com")
@@ -85,7 +94,7 @@ def test_a_mail_is_read_when_an_agent_opens_it_and_a_reader_leaves_it_as_it_is(s
 def test_P6_nobody_reads_what_is_not_theirs_by_any_page_of_it(site: Site, mails: dict[str, int]) -> None:
     own = mails["booking 4"]
     for token, mail in ((site.token("tom"), own), (site.token("max"), own), (site.token("gerd", "globetrot"), mails["booking 1"])):
-        for path in ("", "/text", "/raw", "/files/1"):
+        for path in ("", "/text", "/raw", "/files/1", "/print"):
             answer = site.ask(f"/emails/{mail}{path}", token=token)
             assert (answer.status, "Hello" in answer.text, "anna" in answer.text) == (404, False, False)
         linked = {"csrf": site.csrf(token), "mail": mail, "kind": "customer", "record": "C1"}
@@ -102,6 +111,25 @@ def test_what_is_not_there_is_told(site: Site, path: str) -> None:
     answer = site.ask(path, token=site.token("irina"))
     assert answer.status == 404
     assert "Traceback" not in answer.text
+
+
+def test_who_a_mail_is_from_is_said_as_the_server_has_it_and_as_it_looks(site: Site, mails: dict[str, int]) -> None:
+    token = site.token("tom")
+    until("all is indexed", 30, lambda: len(re.findall("data-open", site.ask("/emails?words=hello", token=token).text)) == 6)
+    pages = {number: site.ask(f"/emails/{mails[f'booking {number}']}", token=token).text for number in (1, 2, 5, 6, 7)}
+    for said in ("SPF: pass (1.example)", "DMARC: fail (x.example)", "mx.acme.example says so"):
+        assert said in pages[1]
+    first, known = "First mail from this address", "anna@nord.example"
+    assert [first in pages[number] for number in (1, 2, 5, 6, 7)] == [True, False, True, True, True]
+    assert f"Mail under this name came from {known}" in pages[5]
+    assert f"The address resembles {known}" in pages[6]
+    assert "Is it who it says?" not in pages[1] + pages[2] + pages[7]
+
+
+def test_a_mail_is_printed_as_words(site: Site, mails: dict[str, int]) -> None:
+    page = site.ask(f"/emails/{mails['booking 2']}/print", token=site.token("rea")).text
+    assert "Hello 2 &amp; &lt;b&gt;you" in page
+    assert "<iframe" not in page
 
 
 def test_the_text_is_in_a_frame_that_may_do_nothing(site: Site, mails: dict[str, int]) -> None:

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse
 
 from gatewayd import DeliveryQuery, calls
+from gatewayd_web.authentication import results_of
 from gatewayd_web.safe_html import frame_headers, safe_page
+from gatewayd_web.senders import stranger
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from gatewayd_web.access import Visit
 
-__all__ = ["frame", "mail", "mark"]
+__all__ = ["frame", "mail", "mark", "printed"]
 
 #: At most so many deliveries are shown, and headers.
 _DELIVERIES, _HEADERS = 20, 200
+#: So many characters are printed.
+_PRINTED = 200_000
 
 
 def mail(visit: Visit) -> Response:
@@ -25,6 +29,7 @@ def mail(visit: Visit) -> Response:
     mail_id, viewer, desk = id_of(visit), visit.person.viewer, visit.reader.desk
     filing, view = desk.get(viewer, mail_id), desk.mail(viewer, mail_id)
     visit.tell(calls.NoteReading(token=visit.token, what="opened", mail_id=mail_id))
+    colleagues = visit.reader.config.operators[viewer.operator].users.values()
     return visit.page(
         "one_mail.html",
         filing=filing,
@@ -33,9 +38,19 @@ def mail(visit: Visit) -> Response:
         files=list(enumerate(desk.files(filing, view), 1)),
         listed=len(filing.attachments),
         safe=safe_page(view),
+        authentication=results_of(view),
+        stranger=stranger(visit.reader.store, viewer, filing, [one.email for one in colleagues]),
         deliveries=visit.reader.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES)),
         pictures=visit.field("pictures") == "yes",
     )
+
+
+def printed(visit: Visit) -> Response:
+    """Show it as it is printed: its words, since nobody knows how long a frame is."""
+    mail_id, desk = id_of(visit), visit.reader.desk
+    filing, view = desk.get(visit.person.viewer, mail_id), desk.mail(visit.person.viewer, mail_id)
+    visit.tell(calls.NoteReading(token=visit.token, what="opened", mail_id=mail_id))
+    return visit.page("print.html", filing=filing, mail=view, text=view.text[:_PRINTED])
 
 
 def frame(visit: Visit) -> Response:

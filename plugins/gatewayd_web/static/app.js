@@ -7,7 +7,7 @@ document.addEventListener("change", (event) => {
   for (const box of event.target.form.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
 });
 
-// --- keys: j and k move, o opens, x ticks, / searches -----------------------------------------------------------------
+// --- keys: j and k move, o opens, x ticks, / searches, l links, u goes back to the list ------------------------------
 
 function rows() {
   return [...document.querySelectorAll("[data-row]")];
@@ -29,6 +29,8 @@ const KEYS = {
   k: () => move(-1),
   o: () => document.querySelector("[data-row].current [data-open]")?.click(),
   x: () => document.querySelector("[data-row].current input[type=checkbox]")?.click(),
+  l: () => document.querySelector('[data-key="l"]')?.click(),
+  u: () => document.querySelector('[data-key="u"]')?.click(),
   "/": () => document.querySelector('[data-key="/"]')?.focus(),
 };
 
@@ -73,3 +75,5 @@ if (fresh && window.SharedWorker) {
   addEventListener("pagehide", () => worker.port.postMessage("closed"));
   addEventListener("visibilitychange", news);
 }
+
+if (document.querySelector("[data-print]")) addEventListener("load", () => print());
