@@ -132,7 +132,7 @@ def test_the_matcher_is_the_one_of_the_page_about_matchers() -> None:
 def test_the_unit_is_right_with_the_files_beside_it(world: World) -> None:
     assert world.said["verify"] == ""
     shown = world.said["unit"]
-    assert "DynamicUser=yes" in shown
+    assert "User=gatewayd\n" in shown
     for name in DROP_INS:
         assert f"# {world.path(name)}\n" in shown
 

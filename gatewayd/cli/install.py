@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,40 +10,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd import config
 from gatewayd.cli import output
-from gatewayd.errors import PermanentError
+from gatewayd.cli.service_users import SYSUSERS, WEB_USER, State, make_users, sysusers
+from gatewayd.cli.units import SERVICE, WEB, systemd_version, unit, web_unit
+from gatewayd.errors import ConfigError, PermanentError
 from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gatewayd.cli.app import App
 
-__all__ = ["COMMANDS", "systemd_version", "unit"]
+__all__ = ["COMMANDS"]
 
 _SKELETON = Path(__file__).parent / "skeleton"
-_UNIT = "etc/systemd/system/gatewayd.service"
-#: This link exists if the service is started at boot.
-_ENABLED = "etc/systemd/system/multi-user.target.wants/gatewayd.service"
+_UNITS = Path("/etc/systemd/system")
+#: Links in here exist for services that are started at boot.
+_ENABLED = _UNITS / "multi-user.target.wants"
 #: Config files and their templates.
 _FILES = {
     "gatewayd.yaml": "gatewayd.yaml",
     "accounts/reservations.yaml.sample": "account.yaml",
     "operators/acme.yaml.sample": "operator.yaml",
 }
+#: What the first main file says of the pages, without them and with them.
+_NO_PAGES, _PAGES = '# web: {listen: "127.0.0.1:8025"} ', f"web: {{user: {WEB_USER}}} "
 _FOLDERS = {"": 0o755, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, "credentials": 0o700}
 
-#: The first systemd that knows Type=notify-reload (systemd.service(5)).
-_RELOADS = 253
-#: Replacements for it in the template, which fits any version. With these `systemctl reload` waits for the reload to end.
-_NEWER = {
-    "# Known to every systemd. From 253 on `gatewayd install` writes notify-reload: `": "# For systemd 253 and newer: `",
-    "Type=notify\n": "Type=notify-reload\n",
-    "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": "",
-}
-#: The first systemd that can refresh credentials when the service is reloaded (systemd.service(5)).
-_REFRESHES = 260
-_REFRESH = "RefreshOnReload=credentials\n"
-#: Paths that need no quoting in a unit.
-_PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
 #: Folders that the service can't see: ProtectHome=, PrivateTmp=.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  named, not written to
 
@@ -63,23 +56,23 @@ _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  nam
     help="The gatewayd command as the service finds it below the root.  [default: the one that is running]",
 )
 @click.option("--systemd-version", "version", type=int, help="Write the unit for this systemd.  [default: the root's own]")
+@click.option("--web", is_flag=True, help="Also the service that serves the pages for people.  [default: if it is installed]")
 @click.pass_obj
-def _install(app: App, root: Path, program: Path | None, version: int | None) -> None:
-    """Install the systemd service and a first config.
+def _install(app: App, root: Path, program: Path | None, version: int | None, *, web: bool) -> None:
+    """Install the systemd service and a first config, and make the user that it runs as.
 
     The config folder is that of --config. A config file that a person has edited is left alone, and ours is written beside it
-    as FILE.new. The unit is replaced; put changes to it into `systemctl edit gatewayd`.
+    as FILE.new. The unit is replaced; put changes to it into `systemctl edit gatewayd`. The state folder of a release before, which
+    had no user of its own, is given to it.
     """
     work = _Installation(root.absolute())
+    work.web = web or work.has(_UNITS / WEB)
     command = program or Path(sys.executable).parent / "gatewayd"
     known = version or systemd_version(work.root)
-    text = unit(command, app.folder, version=known)
+    units = {SERVICE: unit(command, app.folder, version=known, web=work.web)}
+    units |= {WEB: web_unit(command, app.folder)} if work.web else {}
     try:
-        for name, mode in _FOLDERS.items():
-            work.folder(app.folder / name, mode)
-        for name, source in _FILES.items():
-            work.file(app.folder / name, (_SKELETON / source).read_text())
-        work.file(Path("/", _UNIT), text, ours=True)
+        _write(work, app.folder, units)
     except OSError as error:
         advice = "Run this as root, or name another --root."
         raise PermanentError(f"{error.filename or work.root}: {error.strerror}", advice=advice) from error
@@ -88,36 +81,23 @@ def _install(app: App, root: Path, program: Path | None, version: int | None) ->
     _advise(app.folder, work)
 
 
-def unit(program: Path, config: Path, *, version: int | None) -> str:
-    """Return the text of the unit. ``version`` is that of systemd, None if unknown.
+def _write(work: _Installation, folder: Path, units: Mapping[str, str]) -> None:
+    """Write all files; raises OSError.
 
-    Raises PermanentError for a path with characters that need quoting in a unit.
+    The units come last: until then the old ones fit the state folder as it is, or as they make it.
     """
-    for path in (program, config):
-        if not _PLAIN.fullmatch(str(path)):
-            advice = "Use a path of letters, digits and . _ + @ - only, beginning with /."
-            raise PermanentError(f"{str(path)!r} can't stand in a unit", advice=advice)
-    text = (_SKELETON / "gatewayd.service").read_text()
-    for old, new in _NEWER.items() if version and version >= _RELOADS else ():
-        text = text.replace(old, new)
-    if version and version >= _REFRESHES:
-        text = text.replace("LoadCredential=", f"{_REFRESH}LoadCredential=")
-    lines = {
-        "ExecStart=": f"{program} --config {config} run",
-        "ExecReload=/usr/local": f"{program} --config {config} check --only-files",
-        "LoadCredential=": f"gatewayd:{config}/credentials",
-    }
-    for start, value in lines.items():
-        text = re.sub(rf"^{start}.*$", f"{start.partition('=')[0]}={value}", text, flags=re.MULTILINE)
-    return text
-
-
-def systemd_version(root: Path) -> int | None:
-    """Return the version of the systemd that is installed below ``root``, by its library's name; None if there is none."""
-    places = ("usr/lib/systemd", "usr/lib64/systemd", "lib/systemd", "usr/lib/*/systemd", "lib/*/systemd")
-    names = [path.name for place in places for path in root.glob(f"{place}/libsystemd-shared-*.so")]
-    found = [int(number[1]) for name in names if (number := re.match(r"libsystemd-shared-(\d+)", name))]
-    return max(found, default=None)
+    state = State(work.root)
+    state.prove_stopped()
+    for name, mode in _FOLDERS.items():
+        work.folder(folder / name, mode)
+    for name, source in _FILES.items():
+        text = (_SKELETON / source).read_text()
+        work.file(folder / name, text.replace(_NO_PAGES, _PAGES) if work.web else text)
+    work.file(Path("/", SYSUSERS), sysusers(web=work.web), ours=True)
+    make_users(work.root)
+    state.settle(web=work.web)
+    for name, text in units.items():
+        work.file(_UNITS / name, text, ours=True)
 
 
 @dataclass
@@ -127,8 +107,14 @@ class _Installation:
     root: Path
     #: Our files beside those that a person has edited.
     beside: list[Path] = field(default_factory=list)
-    #: An existing unit was replaced.
-    unit_replaced: bool = False
+    #: The existing units that were replaced.
+    replaced: list[str] = field(default_factory=list)
+    #: With the pages.
+    web: bool = False
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file, or a link that leads nowhere here."""
+        return os.path.lexists(self._here(path))
 
     def folder(self, path: Path, mode: int) -> None:
         """Make a folder; an existing one is left as it is."""
@@ -154,7 +140,7 @@ class _Installation:
             self.beside.append(here)
         else:
             output.say(f"{'replaced' if now is not None else 'wrote   '} {here}")
-            self.unit_replaced |= ours and now is not None
+            self.replaced += [here.name] if ours and now is not None and path.parent == _UNITS else []
         here.parent.mkdir(parents=True, exist_ok=True)
         write_file(here, text.encode(), mode=0o644)
 
@@ -173,21 +159,33 @@ def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> 
         output.note(f"warning  no systemd is found in {root}; the unit is for any version, see --systemd-version")
 
 
-def _advise(config: Path, work: _Installation) -> None:
+def _advise(config_folder: Path, work: _Installation) -> None:
     """Print the steps that are left to do."""
     steps = [f"compare what is new: {', '.join(map(str, work.beside))}"] if work.beside else []
-    if not all(any(work.root.glob(f"{str(config).lstrip('/')}/{group}/*.yaml")) for group in ("accounts", "operators")):
+    if not all(any(work.root.glob(f"{str(config_folder).lstrip('/')}/{group}/*.yaml")) for group in ("accounts", "operators")):
         steps += [
-            f"say which mailboxes and operators there are: {config}/accounts/*.yaml, {config}/operators/*.yaml",
-            f"put each password into a file of {config}/credentials, and name it as `!credential FILE`",
+            f"say which mailboxes and operators there are: {config_folder}/accounts/*.yaml, {config_folder}/operators/*.yaml",
+            f"put each password into a file of {config_folder}/credentials, and name it as `!credential FILE`",
         ]
-    if not os.path.lexists(work.root / _ENABLED):
-        steps += ["gatewayd check --online", "systemctl enable --now gatewayd"]
-    if work.unit_replaced:
-        steps += ["systemctl daemon-reload && systemctl restart gatewayd"]
+    steps += _web_steps(config_folder, work) if work.web else []
+    new = [name for name in (SERVICE, WEB)[: 1 + work.web] if not work.has(_ENABLED / name)]
+    if SERVICE in new:
+        steps += ["gatewayd check --online"]
+    steps += [f"systemctl enable --now {Path(name).stem}" for name in new]
+    if work.replaced:
+        steps += [f"systemctl daemon-reload && systemctl restart {' '.join(Path(name).stem for name in work.replaced)}"]
     output.say("Next:" if steps else "Nothing else is to be done; after an update of the program: systemctl restart gatewayd")
     for step in steps:
         output.say(f"  {step}")
+
+
+def _web_steps(folder: Path, work: _Installation) -> list[str]:
+    try:
+        user = config.web_of(work.root / str(folder).lstrip("/")).user
+    except ConfigError:
+        user = None
+    needed = f"{folder}/gatewayd.yaml needs `web: {{user: {WEB_USER}}}`, so that the daemon answers the pages"
+    return [] if user == WEB_USER else [needed]
 
 
 COMMANDS = (_install,)

@@ -12,7 +12,7 @@ from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, ke
 from gatewayd.config.consents import consents_of, old_keys_in_use, prove_key, token_use, unchanged
 from gatewayd.config.draft import AccountDraft, drafted
 from gatewayd.config.loading import current, load, plugins_of, running, state_is_anothers
-from gatewayd.config.main import log_of
+from gatewayd.config.main import log_of, web_of
 from gatewayd.config.models.account import ImportConfig, SendConfig
 from gatewayd.config.models.fields import ERRORS
 from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
@@ -75,5 +75,6 @@ __all__ = [
     "unchanged",
     "was_accepted",
     "watched",
+    "web_of",
     "with_user_accounts",
 ]

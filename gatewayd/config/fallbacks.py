@@ -79,7 +79,7 @@ class Fallbacks:
     def plugins(self, folder: Path | None) -> Sequence[PluginFile]:
         """Return the single-file plugins as last accepted; ``folder`` is where they belong."""
         found = {}
-        for path in sorted((self.root / "plugins").glob("*.py")) if self.root else ():
+        for path in self._plugins():
             if mighty() and not ours_alone(path):
                 continue
             try:
@@ -89,6 +89,13 @@ class Fallbacks:
                 continue
         running = self.previous.registry.files if self.previous else ()
         return [*(found | {file.path.name: file for file in running}).values()]
+
+    def _plugins(self) -> Sequence[Path]:
+        try:
+            return sorted((self.root / "plugins").glob("*.py")) if self.root else ()
+        # The state folder is not everybody's to look into, such as whom the pages run as.
+        except OSError:
+            return ()
 
 
 def _is_there(user: str, operators: Sequence[OperatorConfig | None]) -> bool:

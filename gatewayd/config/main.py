@@ -14,6 +14,7 @@ from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
 from gatewayd.config.models.main import GatewaydFile, LogConfig, NotifyConfig
+from gatewayd.config.models.web import WebConfig
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry.loading import Trials, load
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.registry.discovery import PluginFile
     from gatewayd.registry.loading import Registry
 
-__all__ = ["ACCEPTED", "FILE", "MOST", "ORIGIN", "Main", "accepted_from", "log_of", "main", "refused", "systemd_state"]
+__all__ = ["ACCEPTED", "FILE", "MOST", "ORIGIN", "Main", "accepted_from", "log_of", "main", "refused", "systemd_state", "web_of"]
 
 FILE = "gatewayd.yaml"
 #: In the state folder: copies of the files that were accepted, and beside them the config folder that they are of.
@@ -130,6 +131,12 @@ def log_of(folder: Path) -> LogConfig:
     except ConfigError:
         found = None
     return found.log if found else LogConfig()
+
+
+def web_of(folder: Path) -> WebConfig:
+    """Return the config of the pages. Raises ConfigError where ``gatewayd.yaml`` can't be read."""
+    found = main(folder).found
+    return found.web if found else WebConfig()
 
 
 def accepted_from(folder: Path, root: Path) -> bool:

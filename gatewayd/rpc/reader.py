@@ -89,7 +89,9 @@ class Reader:
     def _look(self) -> None:
         stamp = _stamp(self._folder)
         if stamp != self._stamp:
-            self._by_files, self._stamp = config.current(self._folder), stamp
+            self._stamp = stamp
+            # Copies as last accepted are the daemon's alone to read: what is faulty by now goes on as it was here.
+            self._by_files = config.running(self._folder, self._by_files)
         self._taken()
 
 

@@ -28,6 +28,8 @@ _THREADS, _BACKLOG = 8, 128
 _TAKE = 10.0
 #: The socket was closed, or shut down, while a thread waited for a connection.
 _ENDED = {errno.EBADF, errno.EINVAL}
+#: The number of a user whom a user namespace does not know (user_namespaces(7)).
+_UNKNOWN = 65534
 #: struct ucred (unix(7)): pid, uid and gid.
 _UCRED = struct.Struct("3i")
 
@@ -46,6 +48,7 @@ class RpcServer:
         self._path = path
         self._answer = answer
         self._uids = frozenset(uids)
+        self._gid = gid
         self._sock = _listening(path, gid)
         self._threads = WorkerThreads(_THREADS, "rpc")
         started(self._accept, "rpc-accept")
@@ -87,8 +90,10 @@ class RpcServer:
                 journal.own_fault("rpc", error)
 
     def _served(self, sock: socket.socket) -> None:
-        uid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[1]
-        if uid not in self._uids:
+        _, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        # With PrivateUsers= (systemd.exec(5)) all users but root and our own have one number: then the group tells, by which they
+        # could connect at all.
+        if uid not in self._uids and (uid, gid) != (_UNKNOWN, self._gid):
             return
         call = receive(sock, time.monotonic() + _TAKE, most=CALL_BYTES)
         send(sock, self._answer(call), time.monotonic() + _TAKE)
@@ -102,7 +107,9 @@ def _listening(path: Path, gid: int | None) -> socket.socket:
         os.fchmod(sock.fileno(), 0o600)
         sock.bind(str(path))
         if gid is not None:
-            os.chown(path, -1, gid)
+            # A unit may keep us from giving files away; where the web's group is our own, nothing is to be given.
+            if path.stat().st_gid != gid:
+                os.chown(path, -1, gid)
             path.chmod(0o660)
         sock.listen(_BACKLOG)
     except OSError as error:

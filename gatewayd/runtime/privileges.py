@@ -1,7 +1,7 @@
 """Give up root's privileges: become the user who owns the state folder, so that no file in it belongs to root.
 
-With ``DynamicUser=`` the state folder lies in a folder that only root may enter, ``/var/lib/private`` (systemd.exec(5)), and
-secrets are files that only root may read. So one capability is kept: to search and read (capabilities(7),
+Secrets are files that only root may read, and a state folder may lie where only root may enter, as with ``DynamicUser=``
+(systemd.exec(5)), which releases before had. So one capability is kept: to search and read (capabilities(7),
 CAP_DAC_READ_SEARCH), but not to write or to change. Code that the state folder's user could have written is not run with
 that capability: see ``gatewayd.config.accepted``.
 """

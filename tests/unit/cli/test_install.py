@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,24 +9,22 @@ import pytest
 import yaml
 
 from gatewayd import cli, config
-from gatewayd.cli.install import systemd_version, unit
-from gatewayd.errors import PermanentError
+from gatewayd.cli.units import unit
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path("/usr/local/lib/gatewayd/bin/gatewayd")
-SHOWN = ROOT / "systemd/gatewayd.service"
 UNIT = "etc/systemd/system/gatewayd.service"
 MADE = {
     "etc/gatewayd/gatewayd.yaml",
     "etc/gatewayd/accounts/reservations.yaml.sample",
     "etc/gatewayd/operators/acme.yaml.sample",
+    "etc/sysusers.d/gatewayd.conf",
     UNIT,
 }
-
-#: Both texts of the unit, for a systemd that knows Type=notify-reload and for one that does not.
-NEW = unit(PROGRAM, Path("/etc/gatewayd"), version=253)
+WEB = "etc/systemd/system/gatewayd-web.service"
 OLD = unit(PROGRAM, Path("/etc/gatewayd"), version=252)
-BY_SYSTEMD = shutil.which("systemd-analyze") or ""
+#: What systemd-sysusers writes.
+ACCOUNTS = {"passwd", "group", "shadow", "gshadow", ".pwd.lock", "passwd-", "group-", "shadow-", "gshadow-"}
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def install(root: Path, *more: str, folder: str = "/etc/gatewayd") -> int:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    found = (path for path in (root / "etc").rglob("*") if path.is_file())
+    found = (path for path in (root / "etc").rglob("*") if path.is_file() and path.name not in ACCOUNTS)
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
@@ -161,7 +157,7 @@ def test_what_can_not_be_written_is_told_and_leaves_nothing_half(
     said = capsys.readouterr().err
     assert "Is a directory" in said
     assert "Run this as root" in said
-    assert not list((root / "etc").rglob(".*"))
+    assert [path.name for path in (root / "etc").rglob(".*") if path.name not in ACCOUNTS] == []
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
@@ -197,54 +193,6 @@ def test_a_root_without_systemd_gets_a_unit_for_any_version(tmp_path: Path, caps
     assert (tmp_path / UNIT).read_text() == OLD
 
 
-# --- the unit ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_unit_that_the_repository_shows_works_with_every_systemd() -> None:
-    assert SHOWN.read_text() == OLD
-
-
-def test_a_reload_fails_aloud_where_a_file_is_faulty() -> None:
-    for text in (OLD, NEW):
-        assert f"ExecReload={PROGRAM} --config /etc/gatewayd check --only-files\n" in text
-
-
-def test_a_systemd_that_knows_no_notify_reload_is_told_how_to_reload() -> None:
-    assert "Type=notify-reload\n" in NEW
-    signal = "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n"
-    assert signal not in NEW
-    assert signal in OLD
-    assert _settings(OLD.replace("Type=notify\n", "Type=notify-reload\n").replace(signal, "")) == _settings(NEW)
-    assert unit(PROGRAM, Path("/etc/gatewayd"), version=None) == OLD
-
-
-def test_a_systemd_that_can_is_told_to_hand_over_credentials_anew_at_a_reload() -> None:
-    newest = unit(PROGRAM, Path("/etc/gatewayd"), version=260)
-    assert sorted({*newest.splitlines()} ^ {*NEW.splitlines()}) == ["RefreshOnReload=credentials"]
-    assert unit(PROGRAM, Path("/etc/gatewayd"), version=259) == NEW
-
-
-@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
-def test_the_unit_says_why_it_has_its_type(text: str) -> None:
-    (comment,) = re.findall(r"^# (.*)\nType=", text, re.MULTILINE)
-    assert "253" in comment
-    assert "`systemctl reload` waits for the reload's end" in comment
-
-
-@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
-def test_whatever_it_is_made_to_hold_the_machine_keeps_memory(text: str) -> None:
-    assert re.findall(r"^MemoryMax=(.*)$", text, re.MULTILINE) == ["50%"]
-
-
-@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
-def test_P9_no_core_is_written(text: str) -> None:
-    assert re.findall(r"^LimitCORE=(.*)$", text, re.MULTILINE) == ["0"]
-
-
-def _settings(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("#")]
-
-
 def test_program_and_config_folder_are_those_that_are_named(root: Path) -> None:
     assert install(root, "--systemd-version", "257", folder="/srv/mail") == 0
     text = (root / UNIT).read_text()
@@ -253,49 +201,3 @@ def test_program_and_config_folder_are_those_that_are_named(root: Path) -> None:
     assert f"ExecReload={PROGRAM} --config /srv/mail check --only-files\n" in text
     assert "Type=notify-reload\n" in text
     assert (root / "srv/mail/gatewayd.yaml").exists()
-
-
-@pytest.mark.parametrize("path", ["/a b", "/a%i", "/a$b", '/a"', "/a:b", "a", "/a\nUser=root"])
-def test_a_path_that_means_something_else_in_a_unit_is_refused(path: str, root: Path) -> None:
-    with pytest.raises(PermanentError, match="can't stand in a unit"):
-        unit(PROGRAM, Path(path), version=252)
-    assert cli.run(["install", "--root", str(root), "--program", path]) == 1
-    assert not (root / "etc").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        ("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", 252),
-        ("usr/lib/systemd/libsystemd-shared-255.4-1.fc40.so", 255),
-        ("lib/systemd/libsystemd-shared-247.so", 247),
-        ("usr/lib/systemd/libsystemd-core-257.so", None),
-    ],
-)
-def test_systemd_s_version_is_read_from_its_library(name: str, version: int | None, tmp_path: Path) -> None:
-    (tmp_path / name).parent.mkdir(parents=True)
-    (tmp_path / name).touch()
-    assert systemd_version(tmp_path) == version
-
-
-@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
-def test_both_units_are_shut_tight(text: str, tmp_path: Path) -> None:
-    assert BY_SYSTEMD, "systemd-analyze is missing: ./gw test installs it"
-    path = tmp_path / "gatewayd.service"
-    path.write_text(text.replace(str(PROGRAM), "/bin/true"))
-    command = [BY_SYSTEMD, "security", "--offline=true", "--no-pager", "--threshold=11", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
-def test_both_units_are_right_for_the_systemd_that_knows_them(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "gatewayd.service"
-    path.write_text(text.replace(str(PROGRAM), "/bin/true"))
-    done = subprocess.run([BY_SYSTEMD, "verify", "--recursive-errors=yes", str(path)], capture_output=True, text=True, check=False)
-    here = systemd_version(Path("/")) or 0
-    # The only thing that an older one does not know is the type; all else it has read by then.
-    expected = (
-        "" if "Type=notify\n" in text or here >= 253 else f"{path}:9: Failed to parse service type, ignoring: notify-reload\n"
-    )
-    assert done.stderr == expected
