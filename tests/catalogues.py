@@ -5,6 +5,8 @@ A new text is empty there until somebody writes it in the catalogue's language; 
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from babel.messages.pofile import read_po, write_po
 __all__ = ["PACKAGE", "missing", "texts", "update"]
 
 PACKAGE = Path(__file__).parent.parent / "plugins" / "gatewayd_web"
+#: Fields of the header that no program reads.
+_PASSING = re.compile(rb'^"(?:Project-Id|Report|POT|PO-Revision|Last|Language-Team|Generated)[^"]*"\n', re.MULTILINE)
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _KEYWORDS = {**DEFAULT_KEYWORDS, "marked": None}
 
@@ -50,8 +54,10 @@ def update(path: Path) -> None:
     there = catalogue(path)
     there.update(texts(), no_fuzzy_matching=True)
     there.obsolete.clear()
-    with path.open("wb") as file:
-        write_po(file, there, width=132, omit_header=False, sort_output=True)
+    written = io.BytesIO()
+    write_po(written, there, width=132, sort_output=True)
+    # What changes with each day, and who did it, is in the history.
+    path.write_bytes(_PASSING.sub(b"", written.getvalue()))
 
 
 if __name__ == "__main__":
