@@ -217,6 +217,12 @@ from gatewayd.api.web_sessions import WebSession as WebSession
 from gatewayd.config.models.web import WebConfig as WebConfig
 from gatewayd.desk.following import Following as Following
 from gatewayd.desk.following import following as following
+from gatewayd.desk.offers import MOST_CHOSEN as MOST_CHOSEN
+from gatewayd.desk.offers import Choice as Choice
+from gatewayd.desk.offers import RemoteQuery as RemoteQuery
+from gatewayd.desk.offers import choices as choices
+from gatewayd.desk.offers import offered_pages as offered_pages
+from gatewayd.desk.offers import remote_mail as remote_mail
 from gatewayd.desk.sharing import shares as shares
 from gatewayd.errors import AuthError as AuthError
 from gatewayd.errors import ConfigError as ConfigError

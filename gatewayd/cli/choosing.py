@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.api.health import Task
 from gatewayd.api.offers import OfferQuery
 from gatewayd.cli import output
 from gatewayd.cli.answers import progress_bar
 from gatewayd.desk.following import accounts_seen, importing_accounts
+from gatewayd.desk.offers import choices, choose
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.standard_output import standard_output_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from gatewayd.api.health import Answer
-    from gatewayd.api.offers import OfferView
     from gatewayd.api.queries import Viewer
     from gatewayd.api.store import Store
     from gatewayd.cli.app import App
@@ -29,7 +27,6 @@ __all__ = ["accounts_of", "download", "offers_of"]
 
 #: How many offers are read at once.
 _PAGE = 1000
-_HERE = "here"
 
 
 def accounts_of(app: App, viewer: Viewer, names: Sequence[str]) -> list[AccountConfig]:
@@ -60,8 +57,6 @@ def download(
 
     viewer = app.viewer(asker)
     failed, missing = False, set(keys)
-    # A visit fetches what all of them chose, and old mail is sent on for who asks for it alone.
-    task = Task(chosen=True, forward=forward, forward_for=viewer.operator if forward else None)
     # Nothing is chosen of any account before it is clear what all keys name.
     mine = accounts_of(app, viewer, accounts)
     found = [(one, offers_of(app.store, viewer, one.name, keys, folder=folder, offered=offered)) for one in mine]
@@ -71,11 +66,10 @@ def download(
             if not wanted:
                 continue
             ids = list(wanted)
-            app.store.choose(viewer, account.name, ids, who=app.who)
+            chosen = choose(app.store, viewer, account.name, ids, who=app.who, forward=forward)
             is_done = partial(_is_done, app, viewer, account, ids)
-            named = tuple(wanted.values()) if forward or len(wanted) <= _PAGE else ()
             with standard_output_kept():
-                answer = visit_one(app, account, replace(task, keys=named), show, done=is_done)
+                answer = visit_one(app, account, chosen.task, show, done=is_done)
             failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
     if missing:
         advice = "`gatewayd remote --from-beginning` lists what is offered."
@@ -108,13 +102,8 @@ def offers_of(
     return found
 
 
-def _read(app: App, viewer: Viewer, account: str, ids: Sequence[int]) -> Iterator[OfferView]:
-    for start in range(0, len(ids), _PAGE):
-        yield from app.store.offers(viewer, OfferQuery(account=account, ids=tuple(ids[start : start + _PAGE]), limit=_PAGE))
-
-
 def _is_done(app: App, viewer: Viewer, account: AccountConfig, ids: Sequence[int]) -> bool:
-    return all(one.decision != "chosen" or one.state == "vanished" for one in _read(app, viewer, account.name, ids))
+    return all(one.result != "waiting" for one in choices(app.store, viewer, account.name, ids))
 
 
 def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_json: bool) -> bool:
@@ -125,13 +114,13 @@ def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_js
         output.error(GatewaydError(answer.error, advice=answer.advice), account=answer.account)
     rows: list[Sequence[str]] = []
     seen = here = 0
-    for one in _read(app, viewer, answer.account, ids):
-        result, cause = _result(one)
-        seen, here = seen + 1, here + (result == _HERE)
+    for choice in choices(app.store, viewer, answer.account, ids):
+        one, result, cause = choice.offer, choice.result, choice.cause
+        seen, here = seen + 1, here + (result == "here")
         if as_json:
             shown = output.fields(one, "account", "folder", "key", "id")
             output.json_line({**shown, "result": result, "mail": one.mail_id, "cause": cause or None})
-        elif len(ids) <= _PAGE or result != _HERE:
+        elif len(ids) <= _PAGE or result != "here":
             rows.append((one.account, one.key, result, str(one.mail_id or ""), one.subject[:60], cause))
     output.table(("account", "key", "result", "#mail", "subject", "why"), rows)
     if seen < len(ids):
@@ -140,14 +129,3 @@ def _tell(app: App, viewer: Viewer, answer: Answer, ids: Sequence[int], *, as_js
         output.note(f"{answer.account}: {missing} brought back a delivery of another operator or user, for whom alone it is filed.")
     output.note(f"{answer.account}: {here} of {output.count(len(ids), 'message')} here.")
     return here < len(ids)
-
-
-def _result(one: OfferView) -> tuple[str, str]:
-    """Return what became of a key that was chosen, in a word, and why."""
-    if one.decision == "filed":
-        return _HERE, ""
-    if one.state == "vanished":
-        return "gone", one.cause or "deleted on the server before it was fetched"
-    if one.decision == "chosen":
-        return "waiting", "it is chosen, and fetched by the next visit"
-    return one.decision, one.cause

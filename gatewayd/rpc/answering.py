@@ -40,6 +40,7 @@ _AnyCall: TypeAlias = Annotated[
     | calls.Look
     | calls.ShowOffers
     | calls.ChooseOffers
+    | calls.ChooseListed
     | calls.DismissOffers
     | calls.Follow
     | calls.AskShare
@@ -66,6 +67,7 @@ _HANDLERS: Mapping[type[calls.Call], Callable[[Tools, Person, Any], BaseModel]] 
     calls.Look: offers.look,
     calls.ShowOffers: offers.show,
     calls.ChooseOffers: offers.choose,
+    calls.ChooseListed: offers.choose_listed,
     calls.DismissOffers: offers.dismiss,
     calls.Follow: following.follow,
     calls.AskShare: following.ask,

@@ -8,7 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gatewayd.api.values import Kind
 
-__all__ = ["Count", "FactorSetUp", "Failure", "LoggedIn", "Nothing", "RecordRow", "Records", "RecoveryCodes", "RequestIds", "Value"]
+__all__ = [
+    "Count",
+    "Download",
+    "FactorSetUp",
+    "Failure",
+    "LoggedIn",
+    "Nothing",
+    "RecordRow",
+    "Records",
+    "RecoveryCodes",
+    "RequestIds",
+    "Value",
+]
 
 
 class Value(BaseModel):
@@ -74,3 +86,13 @@ class RequestIds(Value):
     """The requests in the store by which what was asked can be followed, by account."""
 
     ids: dict[str, int]
+
+
+class Download(Value):
+    """The request in the store by which a download can be followed, and what it is of."""
+
+    request_id: int
+    count: int
+    #: The least and the largest id of the entries that were chosen.
+    oldest: int
+    newest: int

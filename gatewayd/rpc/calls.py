@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from gatewayd.api.values import Kind
 from gatewayd.api.web_sessions import Role
 from gatewayd.rpc.answers import (
     Count,
+    Download,
     FactorSetUp,
     Failure,
     LoggedIn,
@@ -30,10 +31,12 @@ __all__ = [
     "AskShare",
     "Call",
     "ChangePassword",
+    "ChooseListed",
     "ChooseOffers",
     "ConfirmFactor",
     "Count",
     "DismissOffers",
+    "Download",
     "EndFactor",
     "EndWebSessions",
     "FactorSetUp",
@@ -206,6 +209,7 @@ class FindRecords(Call):
 class Look(Call):
     """Ask the servers of accounts what is new, or with ``recheck`` list them whole. Answered with ``RequestIds``."""
 
+    role: ClassVar[Role] = "reader"
     call: Literal["look"] = "look"
     #: Empty: all that the person follows.
     accounts: Annotated[tuple[_Name, ...], Field(max_length=1000)] = ()
@@ -222,11 +226,23 @@ class ShowOffers(Call):
 
 
 class ChooseOffers(Call):
-    """Have offers filed for the person's operator. Answered with ``RequestIds``."""
+    """Have offers filed for the person's operator. Answered with ``Download``."""
 
     call: Literal["choose"] = "choose"
     account: _Name
     entry_ids: _Ids
+
+
+class ChooseListed(Call):
+    """Have all filed that a list offers, up to the newest entry that the person was shown. Answered with ``Download``."""
+
+    call: Literal["choose listed"] = "choose listed"
+    account: _Name
+    #: As in ``RemoteQuery``.
+    which: Literal["new", "waiting", "all"]
+    text: _Words = ""
+    since: AwareDatetime | None = None
+    up_to: _Id
 
 
 class DismissOffers(Call):

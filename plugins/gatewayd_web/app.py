@@ -14,8 +14,10 @@ from starlette.staticfiles import StaticFiles
 from gatewayd_web.access import Endpoints, token_of
 from gatewayd_web.news import News
 from gatewayd_web.pages import (
+    downloading,
     emails,
     files,
+    incoming,
     linking,
     log_in,
     one_mail,
@@ -63,6 +65,13 @@ ROUTES = (
     PageRoute("/emails/{mail:int}/unread", "POST", "agent", one_mail.mark),
     PageRoute("/emails/{mail:int}/files/{number:int}", "GET", "reader", files.attachment),
     PageRoute("/emails/{mail:int}/raw", "GET", "reader", files.raw),
+    PageRoute("/incoming", "GET", "reader", incoming.incoming),
+    PageRoute("/incoming/look", "POST", "reader", incoming.look),
+    PageRoute("/incoming/progress", "POST", "reader", incoming.progress),
+    PageRoute("/incoming/confirm", "POST", "agent", downloading.confirm),
+    PageRoute("/incoming/download", "POST", "agent", downloading.download),
+    PageRoute("/incoming/download", "GET", "reader", downloading.downloaded),
+    PageRoute("/incoming/dismiss", "POST", "agent", downloading.dismiss),
     PageRoute("/link", "GET", "agent", linking.link),
     PageRoute("/link", "POST", "agent", linking.save),
     PageRoute("/unlink", "POST", "agent", linking.unlink),

@@ -4,7 +4,8 @@
 document.addEventListener("change", (event) => {
   const name = event.target.dataset.all;
   if (!name) return;
-  for (const box of event.target.form.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
+  const within = event.target.closest("[data-scope]") ?? event.target.form;
+  for (const box of within.querySelectorAll(`input[name="${name}"], input[data-all="${name}"]`)) box.checked = event.target.checked;
 });
 
 // --- keys: j and k move, o opens, x ticks, / searches, l links, u goes back to the list ------------------------------
