@@ -167,6 +167,11 @@ def test_the_version_is_that_of_the_last_step() -> None:
     assert script().get_current_head() == HEAD
 
 
+def _is_declared(name: str | None, _kind: str, _parents: object) -> bool:
+    """Leave out the index of words, for which SQLAlchemy has no words: tables in SQLite, an index in PostgreSQL."""
+    return not (name or "").startswith("indexed_words")
+
+
 @pytest.mark.parametrize("older", ["base", *(step.revision for step in script().walk_revisions())])
 def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, older: str) -> None:
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
@@ -179,13 +184,16 @@ def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, olde
     assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={}, unindexed=1)
     store.close()
     with engine.begin() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "include_name": _is_declared})
         assert context.get_current_revision() == HEAD
         assert compare_metadata(context, metadata) == []
     engine.dispose()
     migrated = schema(url)
     if older != "base":
-        run(url, *(f"DROP TABLE {table}" for table in ("gatewayd_sql_version", *map(str, reversed(metadata.sorted_tables)))))
+        words = ("indexed_words",) if url.startswith("sqlite") else ()
+        run(
+            url, *(f"DROP TABLE {table}" for table in (*words, "gatewayd_sql_version", *map(str, reversed(metadata.sorted_tables))))
+        )
         store.open()
         store.close()
     assert migrated == schema(url), "a new database and a migrated one are the same"
