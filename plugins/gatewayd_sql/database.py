@@ -113,7 +113,7 @@ class Database:
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
         self._only_reads = reading
-        self._reader, writer, self._files = connect_reading(parsed) if reading else engines.connect(parsed)
+        self._reader, writer, self._files, self._renew = connect_reading(parsed) if reading else engines.connect(parsed)
         self._writer = writer.execution_options(**{CATALOG: Catalog(self.name)})
         self._closed = False
         for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
@@ -129,6 +129,8 @@ class Database:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
+        if self._renew:
+            self._renew()
         with translated(self.name, reading=self._only_reads), self._reader.begin() as connection:
             yield connection
 

@@ -14,6 +14,8 @@ from gatewayd_sql.files import LONGEST_LOG, Files
 from gatewayd_sql.postgresql_rows import run_for_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -73,6 +75,8 @@ class Engines(NamedTuple):
     writer: Engine
     #: SQLite's own; None where a server keeps the database.
     files: Files | None = None
+    #: To be called before each transaction where it is given; raises TransientError.
+    renew: Callable[[], None] | None = None
 
 
 def connect(url: URL) -> Engines:

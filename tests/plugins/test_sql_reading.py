@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from gatewayd import ConfigError, Query, TransientError
+from gatewayd import ConfigError, Query, StoreReplaced, TransientError
 from gatewayd.testing.contracts.custodian import ACME, Custodian, make_raw
 from gatewayd_sql.database import Database
 from gatewayd_sql.files import LONGEST_LOG
@@ -203,6 +204,32 @@ def test_it_goes_on_with_a_database_that_was_put_in_place_of_the_one_before(tmp_
                 reader.filings(ACME, Query())
             (tmp_path / "two/store/gatewayd.db").rename(tmp_path / "one/store/gatewayd.db")
             assert reader.filings(ACME, Query()) == []
+
+
+def test_P1_it_lets_go_of_a_database_that_was_overwritten_so_that_the_next_daemon_can_work(tmp_path: Path) -> None:
+    database, copy = tmp_path / "gatewayd.db", tmp_path / "copy.db"
+    store = store_at(f"sqlite:///{database}", tmp_path)
+    store.open()
+    custodian = Custodian.of(store, "main")
+    custodian.file("1", make_raw(1))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("VACUUM INTO ?", [str(copy)])
+    custodian.file("2", make_raw(2))
+    code = READER.replace(f"os.setgroups([])\nos.setgid({GROUP})\nos.setuid({SOMEBODY})\n", "")
+    with somebody(f"sqlite:///{database}", code) as other:
+        assert other.reads() == "2"
+        shutil.copyfile(copy, database)
+        with pytest.raises(StoreReplaced):
+            custodian.file("3", make_raw(3))
+        store.close()
+        # It read from a log of which the file knows nothing, and would keep its index from the next daemon.
+        assert other.reads() == "1"
+        again = store_at(f"sqlite:///{database}", tmp_path)
+        again.open()
+        with closing(again):
+            Custodian.of(again, "other").file("4", make_raw(4))
+            assert again.check().faults == ()
+            assert other.reads() == "2"
 
 
 @needs_root
