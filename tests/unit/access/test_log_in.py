@@ -15,6 +15,7 @@ from gatewayd.access.log_in import Authenticator
 from gatewayd.access.passwords import Passwords
 from gatewayd.access.people import Person, person_of
 from gatewayd.access.second_factors import SecondFactors
+from gatewayd.access.throttle import Throttle
 from gatewayd.config import WebConfig
 from tests.unit.access.people import CHEAP, user, without
 
@@ -30,7 +31,9 @@ def log_in(config: Config, store: Store) -> Authenticator:
     """Irina has a password, and tom has none."""
     passwords = Passwords(**CHEAP)
     give_password(config, store, "acme", "irina", _PASSWORD, passwords=passwords)
-    return Authenticator(store, passwords=passwords, second_factors=SecondFactors(store, lambda: _NOW))
+    # No time passes, however slow the machine is.
+    throttle, factors = Throttle(lambda: 0.0), SecondFactors(store, lambda: _NOW)
+    return Authenticator(store, passwords=passwords, throttle=throttle, second_factors=factors)
 
 
 def _in(
@@ -194,3 +197,17 @@ def test_whoever_is_named_a_password_is_checked_so_that_the_time_tells_nothing(c
     known, unknown, without_one = spent("irina@example.com"), spent("acme/nobody"), spent("acme/tom")
     assert known / 2 < unknown < known * 2
     assert known / 2 < without_one < known * 2
+
+
+def test_tries_by_name_and_by_address_count_for_one_user(config: Config, store: Store) -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(999):
+        throttle.enter("acme/irina", "acme/irina", f"10.0.{number >> 8}.{number & 255}")
+    log_in = Authenticator(store, passwords=Passwords(**CHEAP), throttle=throttle)
+    with pytest.raises(PermanentError, match="is wrong"):
+        _in(log_in, config, "irina@example.com", "wrong", at="192.0.2.1")
+    for name in ("acme/irina", "irina@example.com"):
+        with pytest.raises(TransientError, match="too many tries"):
+            _in(log_in, config, name, "wrong", at="192.0.2.2")
+    with pytest.raises(PermanentError, match="is wrong"):
+        _in(log_in, config, "acme/tom", "wrong", at="192.0.2.3")
