@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import graph, idle, importing, outbox, pages, remote
+from bench import graph, idle, importing, outbox, pages, remote, web
 
 _BENCHES = {
     "graph": graph.main,
@@ -14,6 +14,7 @@ _BENCHES = {
     "outbox": outbox.main,
     "pages": pages.main,
     "remote": remote.main,
+    "web": web.main,
 }
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(prog="./gw bench", description=__doc__)
     parser.add_argument("name", choices=sorted(_BENCHES), help="what to measure")
+    parser.add_argument("number", nargs="?", type=int, default=1_000_000, help="how many filings, for web (default 1,000,000)")
     parser.add_argument("--messages", type=int, help="how many messages (default 10,000; 50,000 for remote)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds, of which the median is shown (default 3)")
     parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")

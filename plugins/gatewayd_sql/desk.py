@@ -194,7 +194,7 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
     if query.fault_by is not None:
         said = (fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
         fits.append(exists().where(*said, fault.c.by == query.fault_by))
-    if query.before is not None:
+    if query.before is not None and query.words is None:
         fits.append(filing.c.mail_id < query.before)
     return fits
 

@@ -191,20 +191,25 @@ class has_words(FunctionElement[bool]):  # noqa: N801  it stands in statements l
 
     inherit_cache = True
 
-    def __init__(self, mail_id: ColumnElement[int], query: str) -> None:
-        super().__init__(mail_id, bindparam(None, query, type_=Text(), unique=True))
+    def __init__(self, mail_id: ColumnElement[int], query: str, *, before: int) -> None:
+        """Only ids below ``before``. A range of the column itself would have SQLite walk along that."""
+        below = bindparam(None, before, type_=BigInteger(), unique=True)
+        super().__init__(mail_id, bindparam(None, query, type_=Text(), unique=True), below)
 
 
 @compiles(has_words, "sqlite")
 def _has_words_on_sqlite(element: has_words, compiler: SQLCompiler, **options: Any) -> str:
-    mail_id, query = (compiler.process(each, **options) for each in element.clauses)
-    return f"{mail_id} IN (SELECT rowid FROM indexed_words WHERE indexed_words MATCH {query})"  # noqa: S608  parts of the statement
+    mail_id, query, before = (compiler.process(each, **options) for each in element.clauses)
+    found = f"SELECT rowid FROM indexed_words WHERE indexed_words MATCH {query} AND rowid < {before}"  # noqa: S608  parts of it
+    return f"{mail_id} IN ({found})"
 
 
 @compiles(has_words, "postgresql")
 def _has_words_on_postgresql(element: has_words, compiler: SQLCompiler, **options: Any) -> str:
-    mail_id, query = (compiler.process(each, **options) for each in element.clauses)
-    return f"{mail_id} IN (SELECT mail_id FROM indexed WHERE words @@ CAST({query} AS tsquery))"  # noqa: S608  parts of the statement
+    mail_id, query, before = (compiler.process(each, **options) for each in element.clauses)
+    # Of an array PostgreSQL takes its index of ids; of a query, as many rows as it guesses, which of rare words are far too many.
+    found = f"SELECT mail_id FROM indexed WHERE words @@ CAST({query} AS tsquery)"  # noqa: S608  parts of the statement
+    return f"({mail_id} < {before} AND {mail_id} = ANY (ARRAY({found})))"
 
 
 def each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]:

@@ -54,7 +54,12 @@ INDEXES = {
         BEGIN INSERT INTO indexed_words (indexed_words, rowid, words) VALUES ('delete', old.mail_id, old.words); END
         """,
     ),
-    "postgresql": ("CREATE INDEX indexed_words ON indexed USING gin (words)",),
+    "postgresql": (
+        # Each mail that is found is looked at in its table: words lie beside it, so that it is small.
+        "ALTER TABLE indexed SET (toast_tuple_target = 128)",
+        "ALTER TABLE indexed ALTER COLUMN words SET STORAGE EXTERNAL",
+        "CREATE INDEX indexed_words ON indexed USING gin (words)",
+    ),
 }
 for dialect, statements in INDEXES.items():
     for statement in statements:
