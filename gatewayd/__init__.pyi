@@ -250,6 +250,7 @@ from gatewayd.message.values import Part as Part
 from gatewayd.message.values import Source as Source
 from gatewayd.message.words import SearchTerm as SearchTerm
 from gatewayd.message.words import search_terms as search_terms
+from gatewayd.message.words import thread_term as thread_term
 from gatewayd.message.words import words as words
 from gatewayd.outgoing.forward_mime import Written as Written
 from gatewayd.outgoing.forward_mime import forward_subject as forward_subject

@@ -59,6 +59,8 @@ class LinkView:
     #: A matcher's kind, or ``person:<who>`` for a link made by hand.
     by: str
     because: str
+    #: Who took it away; empty where it stands.
+    removed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,8 @@ class FilingView(HasUser):
     faults: tuple[FilingFault, ...]
     #: The error queue it stands in; None where it stands in none.
     queue: str | None
+    #: Links that a person took away.
+    unlinked: tuple[LinkView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,8 @@ class Query:
     #: Words that subject, people, text or names of attachments have, as people type them: see ``gatewayd.search_terms``. What the
     #: index does not have yet is not found.
     words: str | None = None
+    #: Message-IDs: mail that has one of them or refers to one, see ``gatewayd.thread_term``; with ``words``, it must fit both.
+    thread: tuple[str, ...] | None = None
     #: Only what stands in an error queue; ``queue`` names one.
     faulty: bool | None = None
     queue: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.message.mail import Mail
 
-__all__ = ["SearchTerm", "mail_words", "search_terms", "words"]
+__all__ = ["SearchTerm", "mail_words", "search_terms", "thread_term", "words"]
 
 #: Letters and digits; everything else stands between words.
 _WORD = re.compile(r"[^\W_]+")
@@ -30,6 +31,8 @@ _LONGEST = 64
 _TEXT = 65_536
 #: Bounds of what is typed: in characters, in words, and in ways to write one term.
 _TYPED, _WORDS, _WAYS = 1000, 32, 8
+#: So many references of a mail are followed: the first ones, where its conversation began, and the last ones.
+_FIRST, _LAST = 4, 16
 #: What opens and closes a phrase, in whichever language.
 _MARK = '"\u201c\u201d\u201e\u00ab\u00bb'
 #: A phrase, or what stands between blanks.
@@ -64,13 +67,34 @@ def _plain(text: str) -> str:
 
 
 def mail_words(mail: Mail) -> Sequence[Sequence[str]]:
-    """Return the words by which a mail is found, in sections: subject, people, names of attachments, the text's beginning.
+    """Return the words by which a mail is found, in sections: subject, people, names of attachments, the text's beginning, and its
+    conversation (see ``thread_term``).
 
     Raises what reading its bytes raises.
     """
     people = "\n".join(f"{one.name} {one.email}" for one in (*mail.from_, *mail.to, *mail.cc))
     files = "\n".join(one.name for one in mail.attachments)
-    return [found for text in (mail.subject, people, files, mail.text[:_TEXT]) if (found := words(text))]
+    sections = (*map(words, (mail.subject, people, files, mail.text[:_TEXT])), _thread_words((mail.message_id, *mail.references)))
+    return [found for found in sections if found]
+
+
+def thread_term(message_ids: Sequence[str]) -> SearchTerm | None:
+    """Return the term that mail has which has one of these Message-IDs, or refers to one; None where there is none.
+
+    ``message_ids`` are a mail's own, then its references, as ``Mail`` has them: the term finds that mail's conversation.
+    """
+    found = _thread_words(message_ids)
+    return SearchTerm(tuple((one,) for one in found)) if found else None
+
+
+def _thread_words(message_ids: Sequence[str]) -> list[str]:
+    """Return a word for each Message-ID, which nobody types: of many, for the first and last ones."""
+    some = message_ids if len(message_ids) <= _FIRST + _LAST else (*message_ids[:_FIRST], *message_ids[-_LAST:])
+    return list(dict.fromkeys(_thread_word(one) for one in some if one))
+
+
+def _thread_word(message_id: str) -> str:
+    return "mid" + hashlib.sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def search_terms(typed: str) -> tuple[SearchTerm, ...] | None:

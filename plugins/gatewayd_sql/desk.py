@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
-from gatewayd import Cause, DeskVerbs, LastFiled, search_terms
+from gatewayd import Cause, DeskVerbs, LastFiled, search_terms, thread_term
 from gatewayd_sql.admission_tables import fingerprint
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock, now, one_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
+    from gatewayd import Filing, FilingView, Query, Record, SearchTerm, Source, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["DeskTables", "refiled"]
@@ -161,7 +161,7 @@ def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -
 
 def _parts(connection: Connection, viewer: Viewer, query: Query) -> Iterator[Sequence[ColumnElement[bool]]]:
     """Yield what picks a part of the filings that are asked for, those with the newest first."""
-    terms = None if query.words is None else search_terms(query.words)
+    terms = _terms(query)
     ids = [None] if query.ids is None else pieces(sorted(set(query.ids), reverse=True))
     for piece in ids:
         here = [] if piece is None else [filing.c.mail_id.in_(piece)]
@@ -171,6 +171,15 @@ def _parts(connection: Connection, viewer: Viewer, query: Query) -> Iterator[Seq
         before = query.before if piece is None else piece[0] + 1
         for stretch in stretches(connection, viewer.operator, terms, before=before):
             yield [*here, stretch]
+
+
+def _terms(query: Query) -> Sequence[SearchTerm] | None:
+    """Return what the index is asked for; None where it is not asked, and an empty list where nothing has it."""
+    terms = None if query.words is None else search_terms(query.words)
+    if query.thread is None or terms == ():
+        return terms
+    thread = thread_term(query.thread)
+    return [*(terms or ()), thread] if thread else []
 
 
 def _fits(query: Query) -> list[ColumnElement[bool]]:

@@ -43,10 +43,13 @@ def views(connection: Connection, operator: str, conditions: Sequence[ColumnElem
     rows = connection.execute(_SHOWN.where(*conditions).limit(limit)).all()
     ids = [row.mail_id for row in rows]
     links: dict[int, list[LinkView]] = defaultdict(list)
+    unlinked: dict[int, list[LinkView]] = defaultdict(list)
     rivals: dict[int, list[RivalView]] = defaultdict(list)
     faults: dict[int, list[FilingFault]] = defaultdict(list)
-    for row in _rows(connection, link, operator, ids, link.c.removed_by.is_(None)):
-        links[row.mail_id].append(value_of(LinkView, row, id=row.record_id))
+    for row in _rows(connection, link, operator, ids):
+        (links if row.removed_by is None else unlinked)[row.mail_id].append(
+            value_of(LinkView, row, id=row.record_id, removed_by=row.removed_by or "")
+        )
     for row in _rows(connection, rival, operator, ids):
         rivals[row.mail_id].append(value_of(RivalView, row, id=row.record_id))
     for row in _rows(connection, fault, operator, ids):
@@ -61,6 +64,7 @@ def views(connection: Connection, operator: str, conditions: Sequence[ColumnElem
             received_at=moment(row.received_at),
             attachments=_attachments(row.attachments),
             links=tuple(links[row.mail_id]),
+            unlinked=tuple(unlinked[row.mail_id]),
             rivals=tuple(rivals[row.mail_id]),
             faults=tuple(faults[row.mail_id]),
         )
@@ -68,10 +72,8 @@ def views(connection: Connection, operator: str, conditions: Sequence[ColumnElem
     ]
 
 
-def _rows(
-    connection: Connection, table: Table, operator: str, mail_ids: Sequence[int], *conditions: ColumnElement[bool]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    query = select(table).where(table.c.operator == operator, *conditions).order_by(*table.primary_key)
+def _rows(connection: Connection, table: Table, operator: str, mail_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    query = select(table).where(table.c.operator == operator).order_by(*table.primary_key)
     return connection.execute(query.where(one_of(table.c.mail_id, mail_ids))).all()
 
 

@@ -47,6 +47,16 @@ _KINDS = {
     "product": marked("Product"),
 }
 
+#: What became of what we sent.
+_DELIVERIES = {
+    "waiting": marked("Waits"),
+    "delivered": marked("Delivered"),
+    "parked": marked("Parked, needs a person"),
+    "withheld": marked("Withheld"),
+    "bounced": marked("Came back"),
+    "cancelled": marked("Cancelled"),
+}
+
 
 class Rendering:
     """Renders in any of several threads."""
@@ -114,5 +124,5 @@ def _templates(language: str, catalogue: NullTranslations) -> Environment:
     )
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     made.filters |= {"size": showing.size}
-    made.globals |= {"kind_names": _KINDS, "language": language, "version": __version__, "may": may}
+    made.globals |= {"delivery_names": _DELIVERIES, "kind_names": _KINDS, "language": language, "version": __version__, "may": may}
     return made

@@ -23,8 +23,12 @@ CUSTOMERS = "id,name,main_contact\nC1,Nord Reisen,\nC2,Nordlicht,\nC3,Sued,\n"
 PASSWORD = "correct horse battery"
 
 
-def message(number: int, *, sender: str = "Anna Berger <anna@nord.example>", html: str = "", file: bytes = b"") -> bytes:
+def message(
+    number: int, *, sender: str = "Anna Berger <anna@nord.example>", html: str = "", file: bytes = b"", answers: int = 0
+) -> bytes:
     mail = EmailMessage()
+    if answers:
+        mail["In-Reply-To"] = f"<{answers}@example.com>"
     mail["Authentication-Results"] = f"mx.acme.example; spf=pass smtp.mailfrom={number}.example; dmarc=fail header.from=x.example"
     mail["Message-ID"] = f"<{number}@example.com>"
     mail["Date"] = "Mon, 05 Jan 2026 10:00:00 +0100"
@@ -56,10 +60,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 message(5, sender="Anna Berger <anna@other.example>"),
                 message(6, sender="Sales <sales@n0rd.example>"),
                 message(7, sender="Hotel <desk@hotel.example>"),
+                message(8, answers=2),
             ],
         )
-        dovecot.deliver("irina@example.com", [message(4)])
+        dovecot.deliver("irina@example.com", [message(4, answers=2)])
         made.account("desk", "imap", dovecot.ports["imap"], "desk@example.com")
+        made.write(
+            "accounts/out.yaml",
+            "kind: smtp\noperators: [acme]\nhost: localhost\nport: 9\nsecurity: none\ninsecure: true\n"
+            "send: {system: true, from: {address: desk@acme.example}}\n",
+        )
         made.account("irina", "imap", dovecot.ports["imap"], "irina@example.com", more="user: acme/irina\n")
         made.good("import", "desk", "irina")
         with made.running():
@@ -115,7 +125,7 @@ def test_what_is_not_there_is_told(site: Site, path: str) -> None:
 
 def test_who_a_mail_is_from_is_said_as_the_server_has_it_and_as_it_looks(site: Site, mails: dict[str, int]) -> None:
     token = site.token("tom")
-    until("all is indexed", 30, lambda: len(re.findall("data-open", site.ask("/emails?words=hello", token=token).text)) == 6)
+    until("all is indexed", 30, lambda: len(re.findall("data-open", site.ask("/emails?words=hello", token=token).text)) >= 7)
     pages = {number: site.ask(f"/emails/{mails[f'booking {number}']}", token=token).text for number in (1, 2, 5, 6, 7)}
     for said in ("SPF: pass (1.example)", "DMARC: fail (x.example)", "mx.acme.example says so"):
         assert said in pages[1]
@@ -124,6 +134,21 @@ def test_who_a_mail_is_from_is_said_as_the_server_has_it_and_as_it_looks(site: S
     assert f"Mail under this name came from {known}" in pages[5]
     assert f"The address resembles {known}" in pages[6]
     assert "Is it who it says?" not in pages[1] + pages[2] + pages[7]
+
+
+def test_P6_a_conversation_has_what_we_sent_and_nothing_that_is_not_theirs(site: Site, mails: dict[str, int]) -> None:
+    site.write("answer.txt", "Gladly")
+    answer = ("--text", site.folder / "answer.txt", "--operator", "acme", "--json")
+    sent = site.good("mail", "reply", mails["booking 2"], *answer).rows[0]["mail"]
+    path, ours = f"/emails/{mails['booking 2']}", f'href="/emails/{sent}"'
+    until("the answer is in it", 30, lambda: ours in site.ask(path, token=site.token("tom")).text)
+    page = site.ask(path, token=site.token("tom")).text
+    assert f'href="/emails/{mails["booking 8"]}"' in page
+    assert f"/emails/{mails['booking 4']}" not in page
+    assert page.index("Conversation") < page.index(ours) < page.index("Waits") < page.index("anna@nord.example <span")
+    assert f"/emails/{mails['booking 4']}" in site.ask(path, token=site.token("irina")).text
+    assert path in site.ask(f"/emails/{sent}", token=site.token("tom")).text
+    assert "Conversation" not in site.ask(f"/emails/{mails['booking 7']}", token=site.token("tom")).text
 
 
 def test_a_mail_is_printed_as_words(site: Site, mails: dict[str, int]) -> None:
@@ -215,6 +240,12 @@ def test_mail_is_opened_linked_by_search_and_unlinked_in_a_browser(site: Site, b
     page.get_by_role("button", name="Unlink Nordlicht").wait_for()
     page.get_by_role("button", name="Unlink Nordlicht").click()
     page.get_by_text("Nothing yet.").wait_for()
+    page.get_by_text("unlinked by irina").wait_for()
+    page.get_by_role("button", name="Link Nordlicht again").click()
+    page.get_by_role("button", name="Unlink Nordlicht").click()
+    page.get_by_text("Nothing yet.").wait_for()
+    page.keyboard.press("l")
+    page.get_by_role("heading", name="Link").wait_for()
     page.close()
 
 

@@ -33,6 +33,11 @@ def _ids(store: Store, query: Query, viewer: Viewer = ACME) -> list[int]:
     return [view.id for view in store.filings(viewer, query)]
 
 
+def _unlinked(store: Store, mail_id: int) -> list[tuple[str, str, str]]:
+    (view,) = store.filings(ACME, Query(ids=(mail_id,)))
+    return [(one.id, one.by, one.removed_by) for one in view.unlinked]
+
+
 def _links(store: Store, mail_id: int, viewer: Viewer = ACME) -> dict[str, str]:
     (view,) = store.filings(viewer, Query(ids=(mail_id,)))
     return {link.id: link.by for link in view.links}
@@ -213,7 +218,9 @@ class DeskContract:
         store.refile(ACME, [(mail_id, filing)])
         assert _links(store, mail_id) == {"C2": "contacts"}
         assert _rivals(store, mail_id) == ["R1", "R2"]
+        assert _unlinked(store, mail_id) == [("C1", "contacts", "irina")]
         assert store.link(ACME, mail_id, [_NORD], who="max", because="after all") == 1
+        assert _unlinked(store, mail_id) == []
         assert _links(store, mail_id) == {"C1": "person:max", "C2": "contacts"}
         assert store.unlink(ACME, mail_id, [("customer", "C1"), ("customer", "C2")], who="irina") == 2
         assert _ids(store, Query(linked=True)) == []

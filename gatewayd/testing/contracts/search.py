@@ -76,6 +76,26 @@ class SearchContract:
         assert indexed(store) == 1
         assert found(store, typed) == ([mail_id] if fits else [])
 
+    def test_a_conversation_is_found_by_its_message_ids_and_by_what_refers_to_them(self, store: Store) -> None:
+        def raw(number: int, references: str) -> bytes:
+            return b"References: %s\r\n" % references.encode() + make_raw(number)
+
+        hand = Custodian.of(store)
+        first, second = hand.file("1", make_raw(1)), hand.file("2", raw(2, "<1@example.com>"))
+        third = hand.file("3", raw(3, "<1@example.com> <2@example.com>"))
+        other = hand.file("4", raw(4, "<elsewhere@example.com>"))
+        theirs = hand.file("5", raw(5, "<1@example.com>"), make_filing("globetrot"))
+        indexed(store)
+
+        def of(*message_ids: str, viewer: Viewer = ACME, words: str | None = None) -> list[int]:
+            return [one.id for one in store.filings(viewer, Query(thread=message_ids, words=words))]
+
+        assert of("<1@example.com>") == [third, second, first]
+        assert of("<2@example.com>", "<elsewhere@example.com>") == [other, third, second]
+        assert of("<1@example.com>", viewer=GLOBETROT) == [theirs]
+        assert of("<1@example.com>", words="hello") == [third, second, first]
+        assert of() == of("") == of("<nobody@example.com>") == of("<1@example.com>", words="???") == []
+
     def test_what_waits_for_the_index_is_counted_and_given_newest_first_within_bounds(self, store: Store) -> None:
         hand = Custodian.of(store)
         ids = [hand.file(str(number), make_raw(number)) for number in range(1, 5)]

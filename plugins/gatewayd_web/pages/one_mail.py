@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse
 
 from gatewayd import DeliveryQuery, calls
 from gatewayd_web.authentication import results_of
+from gatewayd_web.conversation import conversation
 from gatewayd_web.safe_html import frame_headers, safe_page
 from gatewayd_web.senders import stranger
 
@@ -40,6 +41,7 @@ def mail(visit: Visit) -> Response:
         safe=safe_page(view),
         authentication=results_of(view),
         stranger=stranger(visit.reader.store, viewer, filing, [one.email for one in colleagues]),
+        thread=conversation(visit.reader.store, viewer, view),
         deliveries=visit.reader.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES)),
         pictures=visit.field("pictures") == "yes",
     )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.message.mail import BytesSource, parse
-from gatewayd.message.words import SearchTerm, mail_words, search_terms, words
+from gatewayd.message.words import SearchTerm, mail_words, search_terms, thread_term, words
 
 #: Letters that fold, fall apart or are left out, marks of all kinds, and what parts words.
 _TEXT = st.text(
@@ -85,3 +85,22 @@ def test_words_of_a_mail_are_of_subject_people_files_and_text() -> None:
     ]
     long = b"Subject: a\r\n\r\n" + b"b " * 40_000
     assert mail_words(parse(BytesSource(long))) == [["a"], ["b"] * 32_768]
+
+
+def test_a_mail_has_the_words_of_its_message_id_and_references() -> None:
+    raw = "Message-ID: <own@a>\r\nReferences: {}\r\nSubject: x\r\n\r\n"
+
+    def thread(references: list[str]) -> list[str]:
+        return list(mail_words(parse(BytesSource(raw.format("\r\n ".join(references)).encode())))[-1])
+
+    term = thread_term(["<own@a>", "<one@a>"])
+    assert term
+    assert [list(way) for way in term.ways] == [[one] for one in thread(["<one@a>"])]
+    assert all(words(one) == [one] for one in thread(["<one@a>"]))
+    many = [f"<{number}@a>" for number in range(100)]
+    assert len(thread(many)) == 20
+    for followed in ("<own@a>", "<0@a>", "<99@a>"):
+        term = thread_term([followed])
+        assert term
+        assert term.ways[0][0] in thread(many)
+    assert thread_term([]) is thread_term([""]) is None
