@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import click
 from gatewayd import config
 from gatewayd.cli import output
 from gatewayd.cli.account_questions import asked, asked_address, asked_password, goes_on, servers_of, with_server
+from gatewayd.cli.config_writer import written_later
 from gatewayd.cli.online import try_account
 from gatewayd.cli.params import asker_of
 from gatewayd.cli.removed import account_files
@@ -24,7 +27,7 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gatewayd.cli.app import App
 
@@ -47,6 +50,11 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
     write the file by hand, as docs/configuration.md says. Nothing that exists is changed.
     """
     _needs_terminal()
+    with written_later(app.folder, partial(_write, app.folder)) as write:
+        _add(app, name, user, ca_file, write)
+
+
+def _add(app: App, name: str | None, user: str, ca_file: str, write: Callable[[str], Sequence[str]]) -> None:
     # A config that can't be used is told before anything is asked.
     taken = account_files(app)
     if user:
@@ -57,9 +65,11 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
                 raise click.UsageError("--ca-file goes with NAME: a user's own mailbox is at a server that everybody trusts")
             add_mailbox(app, viewer)
             return
+    if name:
+        _proven_name(app, taken, name)
     address = asked_address()
     domain = address.rpartition("@")[2]
-    name = _new_name(app, taken, name, address)
+    name = name or _asked_name(app, taken, address)
     serves = () if user else _operators(app)
     guessed = servers_of(domain)
     draft = config.AccountDraft(
@@ -76,7 +86,9 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
             output.note(f"{name}: {problem}")
         if not problems or goes_on():
             break
-    _write(app, name, draft, password)
+    for line in write(json.dumps({"name": name, "draft": asdict(draft), "password": password})):
+        output.say(line)
+    _tell_next(app, name)
 
 
 def _needs_terminal() -> None:
@@ -85,22 +97,23 @@ def _needs_terminal() -> None:
         raise click.UsageError(f"`account add` asks questions, and there is no terminal to answer them at: {hint}")
 
 
-def _new_name(app: App, taken: Collection[str], name: str | None, address: str) -> str:
-    """Return the name of an account that there is not yet."""
+def _proven_name(app: App, taken: Collection[str], name: str) -> str:
+    """Return the name, if it is one and no account has it; raises BadParameter."""
+    if not NAME.fullmatch(name):
+        raise click.BadParameter("expected a name such as sales: a-z, 0-9, - _ .")
+    if name in taken:
+        raise click.BadParameter(f"there is an account {name} already")
+    if os.path.lexists(app.folder / "credentials" / name):
+        raise click.BadParameter(f"there is a file credentials/{name} already, which may be another account's")
+    return name
 
-    def free(text: str) -> str:
-        if not NAME.fullmatch(text):
-            raise click.BadParameter("expected a name such as sales: a-z, 0-9, - _ .")
-        if text in taken:
-            raise click.BadParameter(f"there is an account {text} already")
-        if os.path.lexists(app.folder / "credentials" / text):
-            raise click.BadParameter(f"there is a file credentials/{text} already, which may be another account's")
-        return text
 
-    if name:
-        return free(name)
+def _asked_name(app: App, taken: Collection[str], address: str) -> str:
+    """Ask for the name of an account that there is not yet."""
     guess = re.sub(r"[^a-z0-9_.-]", "-", address.partition("@")[0].lower()).lstrip("_.-")[:64]
-    return asked("Name of the account", default=guess if guess and guess not in taken else None, check=free)
+    return asked(
+        "Name of the account", default=guess if guess and guess not in taken else None, check=partial(_proven_name, app, taken)
+    )
 
 
 def _operators(app: App) -> tuple[str, ...]:
@@ -154,9 +167,17 @@ def _all_or_none(files: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def _write(app: App, name: str, draft: config.AccountDraft, password: str) -> None:
-    """Write the secret and the account's file, both or neither, and say what happens next."""
-    file, secret = app.folder / "accounts" / f"{name}.yaml", app.folder / "credentials" / name
+def _write(folder: Path, said: str) -> Iterator[str]:
+    """Write the secret and the file of an account that is not there yet, both or neither; yield what was done.
+
+    No plugin can have anything else written by what is said: neither another file, nor one that exists.
+    """
+    given = json.loads(said)
+    name, password = str(given["name"]), str(given["password"])
+    if not NAME.fullmatch(name):
+        raise PermanentError(f"no account can be called {name!r}", advice="Choose a name such as sales.")
+    draft = config.AccountDraft(**given["draft"] | {"password": ("!credential", name)})
+    file, secret = folder / "accounts" / f"{name}.yaml", folder / "credentials" / name
     contents = ((secret, password.encode() + b"\n", 0o600), (file, draft.text().encode(), 0o644))
     for path, _, _ in contents:
         if os.path.lexists(path):
@@ -168,10 +189,12 @@ def _write(app: App, name: str, draft: config.AccountDraft, password: str) -> No
             for path, raw, mode in contents:
                 write_file(path, raw, mode=mode, replace=False)
     except OSError as error:
-        advice = f"Run this as a user who may write to {app.folder}."
-        raise PermanentError(f"{error.filename or app.folder}: {error.strerror}", advice=advice) from error
-    for path in (secret, file):
-        output.say(f"wrote    {path}")
+        advice = f"Run this as a user who may write to {folder}."
+        raise PermanentError(f"{error.filename or folder}: {error.strerror}", advice=advice) from error
+    yield from (f"wrote    {path}" for path in (secret, file))
+
+
+def _tell_next(app: App, name: str) -> None:
     faults = [fault for fault in config.load(app.folder, app.registry).faults if fault.file == f"accounts/{name}.yaml"]
     for fault in faults:
         output.say(str(fault))

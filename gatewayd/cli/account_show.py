@@ -12,6 +12,8 @@ from gatewayd.cli.online import try_account
 from gatewayd.cli.params import json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
 
@@ -76,9 +78,23 @@ def show(app: App, name: str, *, as_json: bool) -> None:
 def test(app: App, names: tuple[str, ...]) -> int:
     """Log in to these accounts, and look whether all that they need is there, changing nothing. Exits 1 if something is wrong."""
     failed = 0
-    for account in [app.account(name) for name in names]:
+    accounts = [app.account(name) for name in dict.fromkeys(names)]
+    for account in accounts:
         problems = try_account(app, account)
         failed += bool(problems)
         for problem in problems or ["ok"]:
             output.say(f"{account.name}: {problem}")
+    if app.has_store() and app.daemons():
+        _tell_who_tried(accounts)
     return 1 if failed else 0
+
+
+def _tell_who_tried(accounts: Sequence[AccountConfig]) -> None:
+    """Say what a try proves beside a daemon, which has its own copies of secrets and its own connections."""
+    of_users = [one.name for one in accounts if config.is_of_user(one.name)]
+    of_files = [one.name for one in accounts if one.name not in of_users]
+    if of_files:
+        how = "by this command, with the secrets that it reads itself; how the daemon does with its own: `gatewayd status`"
+        output.note(f"Tried {how}: {', '.join(of_files)}.")
+    if of_users:
+        output.note(f"Tried by the daemon, which alone opens the password while it works on the mailbox: {', '.join(of_users)}.")

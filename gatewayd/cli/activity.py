@@ -44,13 +44,16 @@ def _activity(
     names += [""] if all_operators else []
     found: list[Activity] = []
     for name in dict.fromkeys(names):
-        found += app.store.activities(name, who=who, mail_id=mail_id, before=before, limit=limit)
-    found = sorted(found, key=lambda one: one.id, reverse=True)[:limit]
+        found += app.store.activities(name, who=who, mail_id=mail_id, before=before, limit=limit + 1)
+    found = sorted(found, key=lambda one: one.id, reverse=True)
+    is_cut, found = len(found) > limit, found[:limit]
     if as_json:
         names_of = ("id", "at", "operator", "who", "what", "mail_id", "detail", "address")
         output.json_line(*(output.fields(one, *names_of) for one in found))
         return
     output.table(("at", "who", "what", "mail", "detail", "from"), [_row(one, several=len(names) > 1) for one in found])
+    if is_cut:
+        output.more(before=found[-1].id)
 
 
 def _row(one: Activity, *, several: bool) -> Sequence[str]:

@@ -71,6 +71,8 @@ def download(
             with standard_output_kept():
                 answer = visit_one(app, account, chosen.task, show, done=is_done)
             failed = _tell(app, viewer, answer, ids, as_json=as_json) or failed
+    if offered and not any(wanted for _, wanted in found):
+        output.note(f"{', '.join(one.name for one in mine) or 'no account'}: nothing is offered to {viewer.operator}.")
     if missing:
         advice = "`gatewayd remote --from-beginning` lists what is offered."
         output.error(PermanentError(f"not offered to {viewer.operator}: {', '.join(sorted(missing))}", advice=advice))

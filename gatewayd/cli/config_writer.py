@@ -1,7 +1,8 @@
 """Write files of the config after root's privileges are gone: they are root's own where ``gatewayd install`` has put them.
 
-A command becomes the owner of the state folder before it runs any plugin's code. So what is to be written is settled before, and
-done by a child process that was forked then: it runs nothing else, and hears from this process only that its time has come.
+A command becomes the owner of the state folder before it runs any plugin's code. So files are written by a child process that was
+forked before: it runs nothing else, and hears from this process only that its time has come, with what a person typed meanwhile.
+Plugins may have a say in that: what writes must hold against anything that it is given.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ __all__ = ["written_later"]
 
 
 @contextmanager
-def written_later(folder: Path, write: Callable[[], Iterable[str]]) -> Iterator[Callable[[], list[str]]]:
+def written_later(folder: Path, write: Callable[[str], Iterable[str]]) -> Iterator[Callable[[str], list[str]]]:
     """Give what runs ``write`` once, with the privileges that this process has now, and returns the lines that it yields.
 
+    It is given a text, which ``write`` gets and never trusts; empty where all is settled already.
     It raises the PermanentError that ``write`` raised. Enter it before any thread is started.
     """
     if not config.state_is_anothers(folder):
-        yield lambda: [*write()]
+        yield lambda said: [*write(said)]
         return
     go, start = os.pipe()
     hear, say = os.pipe()
@@ -41,7 +43,7 @@ def written_later(folder: Path, write: Callable[[], Iterable[str]]) -> Iterator[
     os.close(go)
     os.close(say)
     try:
-        yield lambda: _asked(start, hear)
+        yield lambda said: _asked(start, hear, said)
     finally:
         # Who was never told to begin ends, too.
         os.close(start)
@@ -49,24 +51,27 @@ def written_later(folder: Path, write: Callable[[], Iterable[str]]) -> Iterator[
         os.waitpid(pid, 0)
 
 
-def _asked(start: int, hear: int) -> list[str]:
-    os.write(start, b"x")
+def _asked(start: int, hear: int, said: str) -> list[str]:
+    with os.fdopen(os.dup(start), "w") as words:
+        words.write(json.dumps(said) + "\n")
     with os.fdopen(os.dup(hear)) as answers:
-        said = answers.read()
-    if not said:
+        answered = answers.read()
+    if not answered:
         raise PermanentError("the process that writes the config's files was killed", advice="Run the command again to finish it.")
-    answer = json.loads(said)
+    answer = json.loads(answered)
     if "error" in answer:
         raise PermanentError(answer["error"], advice=answer["advice"])
     return [str(line) for line in answer["lines"]]
 
 
-def _child(go: int, say: int, write: Callable[[], Iterable[str]]) -> NoReturn:
+def _child(go: int, say: int, write: Callable[[str], Iterable[str]]) -> NoReturn:
     """Wait for the word, write, and say what was done."""
     try:
-        if os.read(go, 1):
+        with os.fdopen(go) as words:
+            said = words.readline()
+        if said.endswith("\n"):
             try:
-                answer: dict[str, object] = {"lines": [*write()]}
+                answer: dict[str, object] = {"lines": [*write(json.loads(said))]}
             except PermanentError as error:
                 answer = {"error": error.message, "advice": error.advice}
             with os.fdopen(say, "w") as answers:

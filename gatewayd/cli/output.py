@@ -133,10 +133,13 @@ def note(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def more(*, before: int = 0, otherwise: str = "") -> None:
-    """Note that ``--limit`` cut a list. ``before`` is the id to continue from; ``otherwise`` another way to see the rest."""
-    otherwise = f"go on with --before {before}" if before else otherwise
-    note(f"There is more: give a larger --limit{', or ' if otherwise else ''}{otherwise}.")
+def more(*, before: int = 0, otherwise: str = "", of: str = "") -> None:
+    """Note that ``--limit`` cut a list. ``before`` is the id to continue from; ``otherwise`` another way to see the rest.
+
+    ``of``: the account that the list is of, where there are several.
+    """
+    otherwise = f"go on with {f'{of} ' if of else ''}--before {before}" if before else otherwise
+    note(f"There is more{f' of {of}' if of else ''}: give a larger --limit{', or ' if otherwise else ''}{otherwise}.")
 
 
 def error(caught: GatewaydError, *, account: str = "") -> None:

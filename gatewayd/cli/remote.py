@@ -83,7 +83,7 @@ def _remote(
         if as_json:
             _print_json(account, found[:limit], broken.get(account.name))
             continue
-        _print(account, found[:limit], broken.get(account.name), which, more=len(found) > limit)
+        _print(account, found[:limit], broken.get(account.name), which, more=len(found) > limit, alone=len(wanted) == 1)
         if found and not (search or since or before):
             app.store.show(viewer, account.name, found[0].id)
     return 1 if broken else 0
@@ -103,7 +103,9 @@ def _why(broken: Answer) -> str:
     return broken.error or "; ".join(broken.problems)
 
 
-def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, which: str, *, more: bool) -> None:
+def _print(
+    account: AccountConfig, found: Sequence[OfferView], broken: Answer | None, which: str, *, more: bool, alone: bool
+) -> None:
     """Print an account's list, below what keeps its server from being asked."""
     if broken:
         output.say(f"(!) {account.name}: {_why(broken)}")
@@ -126,7 +128,8 @@ def _print(account: AccountConfig, found: Sequence[OfferView], broken: Answer | 
     ]
     output.table(_COLUMNS, rows)
     if more:
-        output.more(before=found[-1].id)
+        # The next page is one of this account alone.
+        output.more(before=found[-1].id, of="" if alone else account.name)
     if not (rows or broken):
         what = "nothing new is listed; `--waiting` lists all that is still offered" if which == "new" else "nothing is listed"
         output.note(f"{account.name}: {what}.")

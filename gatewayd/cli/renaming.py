@@ -9,6 +9,7 @@ import click
 
 from gatewayd import config
 from gatewayd.api.health import Task
+from gatewayd.api.options import Secret
 from gatewayd.cli import output, user_access
 from gatewayd.cli.config_writer import written_later
 from gatewayd.cli.params import asker_of, json_option
@@ -101,8 +102,10 @@ def _give_mail(app: App, user: str) -> None:
 def _rename(app: App, kind: Named, old: str, new: str, *, as_json: bool) -> None:
     """Rename it in the files and in the store, and print what was done."""
     changes = config.file_changes(app.folder, kind, old, new)
-    with written_later(app.folder, changes.write) as write:
+    with written_later(app.folder, lambda _: changes.write()) as write:
         number, files = _renamed(app, kind, old, new, needed=not changes.old_is_there, write=write)
+    if kind == "account":
+        _tell_of_secrets(app, old, new)
     what = output.count(number, _WHAT[kind])
     if as_json:
         output.json_line({"kind": kind, "old": old, "new": new, f"{_WHAT[kind]}s": number, "files": [*files]})
@@ -111,13 +114,22 @@ def _rename(app: App, kind: Named, old: str, new: str, *, as_json: bool) -> None
     app.warn_of_faults()
 
 
+def _tell_of_secrets(app: App, old: str, new: str) -> None:
+    """Say which secrets keep their names: systemd, and other files, may know them by these."""
+    account = app.config.accounts.get(old) or app.config.accounts.get(new)
+    values = dict(account.options).values() if account else ()
+    for one in values:
+        if isinstance(one, Secret) and old in one.name.split("/"):
+            output.note(f"A secret keeps its name: {one}.")
+
+
 def _renamed(
-    app: App, kind: Named, old: str, new: str, *, needed: bool, write: Callable[[], Sequence[str]]
+    app: App, kind: Named, old: str, new: str, *, needed: bool, write: Callable[[str], Sequence[str]]
 ) -> tuple[int, Sequence[str]]:
     """Rename it; return how many mails or filings it has, and what was done to files."""
     imports = kind == "account" and (old not in app.config.accounts or app.config.accounts[old].imports is not None)
     intent = _intent(app, kind, old, new, needed=needed)
-    done = write() if intent.done_at is None else []
+    done = write("") if intent.done_at is None else []
     for line in done:
         output.note(line)
     number = _finished(app, intent)

@@ -135,11 +135,12 @@ def _viewer(app: App, user: str) -> Viewer:
 
 
 def _other(app: App, user: str, other: str) -> str:
-    """Return the name of another user of the same operator. Raises PermanentError where there is none of that name."""
-    viewer = _viewer(app, user)
-    (name,) = app.viewer(asker_of(viewer.operator, other)).users
-    if name in viewer.users:
-        raise PermanentError(f"{name} is the account's own user", advice="Name another user.")
+    """Return the name of a user of the same operator. Raises PermanentError where there is none of that name."""
+    operator = _viewer(app, user).operator
+    named, slash, _ = other.rpartition("/")
+    if slash and named != operator:
+        raise PermanentError(f"{other} is no user of operator {operator}", advice="Only its users share accounts with each other.")
+    (name,) = app.viewer(asker_of(operator, other)).users
     return name
 
 

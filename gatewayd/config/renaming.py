@@ -120,7 +120,7 @@ def _moved(folder: Path, kind: Named, old: str, new: str) -> tuple[str, str] | N
     if all(there):
         raise PermanentError(f"there is a file {is_} already", advice=f"Choose a name that no {kind} has.")
     if not any(there):
-        raise PermanentError(f"there is no {was}, and no {is_} either", advice=f"Name a {kind} that has a file.")
+        raise PermanentError(f"there is no {was}, and no {is_} either", advice="Name one that has a file.")
     return (was, is_) if there[0] else None
 
 

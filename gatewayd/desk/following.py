@@ -53,7 +53,8 @@ def accounts_seen(config: Config, store: Store, viewer: Viewer) -> Mapping[str, 
 
 
 def importing_accounts(config: Config, store: Store, viewer: Viewer, names: Sequence[str] = ()) -> list[AccountConfig]:
-    """Return the importing accounts that the viewer may see: those of ``names``, or else those that the viewer follows.
+    """Return the importing accounts that the viewer may see: those of ``names``, each once, or else those that the viewer
+    follows.
 
     Raises PermanentError for one that this viewer may not see, as for one that there is not.
     """
@@ -63,7 +64,7 @@ def importing_accounts(config: Config, store: Store, viewer: Viewer, names: Sequ
             have = ", ".join(sorted(mine)) or "none"
             raise PermanentError(f"{viewer.operator} has no mail of account {name}", advice=f"Accounts are: {have}.")
     if names:
-        return [mine[name] for name in names]
+        return [mine[name] for name in dict.fromkeys(names)]
     choices = store.choices(viewer) if len(viewer.users) == 1 else {}
     return [one for name, one in mine.items() if one.imports and one.imports.enabled and choices.get(name, True)]
 

@@ -263,3 +263,30 @@ def test_a_file_of_certificates_is_that_of_the_folder_where_the_command_runs(hou
         answer(terminal, ("or quit", "write"))
         assert terminal.ended() == 0, terminal.shown
     assert f"ca_file: '{ROOT}/{given}'\n" in (house.folder / "accounts/main.yaml").read_text()
+
+
+def test_root_adds_an_account_in_a_folder_that_is_root_s_beside_a_state_that_is_the_service_s(house: House) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not root")
+    # Nobody else enters the folder of secrets, as `gatewayd install` has made it.
+    house.write("credentials/other", "another's")
+    (house.folder / "credentials").chmod(0o700)
+    house.state.mkdir()
+    os.chown(house.state, 65534, 65534)
+    with Terminal(house, "account", "add", "main") as terminal:
+        refused(terminal)
+        answer(terminal, ("or quit", "write"))
+        terminal.wait_for("gatewayd import main")
+        assert terminal.ended() == 0, terminal.shown
+    for name, mode in (("accounts/main.yaml", 0o644), ("credentials/main", 0o600)):
+        found = (house.folder / name).stat()
+        assert (found.st_uid, found.st_mode & 0o777) == (0, mode)
+    assert not [path for path in house.folder.rglob("*") if path.stat().st_uid]
+
+
+def test_a_name_that_can_not_be_is_told_before_anything_is_asked(house: House) -> None:
+    house.write("accounts/irina.yaml", "nonsense")
+    for name, said in (("irina", "there is an account irina already"), ("../x", "expected a name such as sales")):
+        with Terminal(house, "account", "add", name) as terminal:
+            assert "Mail address" not in terminal.wait_for(said)
+            assert terminal.ended() == 2

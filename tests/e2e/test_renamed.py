@@ -222,15 +222,19 @@ def test_root_renames_in_files_that_are_root_s_and_in_a_store_that_is_the_servic
     operator = house.folder / "operators/acme.yaml"
     operator.chmod(0o640)
     os.chown(operator, 0, 65534)
+    named = house.folder / "accounts/sales.yaml"
+    named.write_text(named.read_text().replace("!file secret", "!file sales/secret"))
     done = house.good("account", "rename", "sales", "orders")
     assert "Account sales is account orders now, with 3 mails." in done.out
+    assert "A secret keeps its name: !file" in done.err
+    assert "A secret" not in house.good("account", "rename", "irina", "nina").err, "whose secret has another name"
     assert "account: orders" in operator.read_text()
     found = operator.stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 65534, 0o640)
     assert {path.stat().st_uid for path in house.state.rglob("*")} == {65534}
     # What can't be done is told, and nothing has changed.
-    told = house.run("account", "rename", "orders", "irina")
-    assert (told.code, "there is a file accounts/irina.yaml already" in told.err) == (1, True)
+    told = house.run("account", "rename", "orders", "nina")
+    assert (told.code, "there is a file accounts/nina.yaml already" in told.err) == (1, True)
 
 
 def test_a_new_account_of_a_name_that_was_given_up_is_imported_without_any_daemon(house: House) -> None:

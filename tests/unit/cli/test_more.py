@@ -10,6 +10,7 @@ import click
 import pytest
 
 from gatewayd import Delivery, FilingFault, Folders, NotAdmitted, Viewer, cli
+from gatewayd.api.web_sessions import Activity
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Every command with `--limit`, what it is asked for in a house that has three of that, and what else than a larger limit it advises.
 LISTS = {
+    "activity": ((), r", or go on with --before {last}"),
     "directory find": (("customer", "tours"), r", or more words"),
     "mail list": ((), r", or go on with --before {last}"),
     "outbox list": ((), r", or go on with --before {last}"),
@@ -66,6 +68,7 @@ class Desk:
         self.mails = [hand.file(str(number), make_raw(number), filing) for number in (1, 2, 3)]
         #: One of the account whose name comes last, between two of the other one.
         self.refused = [self.refuse(hand, "4"), self.refuse(other, "5"), self.refuse(hand, "6")]
+        self.store.note_activities([Activity(operator="acme", who="anna", what="opened", mail_id=one) for one in self.mails])
         self._capfd = capfd
 
     @staticmethod
@@ -144,3 +147,15 @@ def test_contact_types_that_check_does_not_name_are_counted(desk: Desk, types: i
     desk.house.account("main", "imap", 1, "anna", imports="  contact_types: {customer: [nobody]}\n")
     (line,) = [line for line in desk.run("check").err.splitlines() if "There are:" in line]
     assert line.endswith(f"type19 (1){rest}")
+
+
+def test_one_of_several_lists_says_of_which_account_there_is_more(desk: Desk) -> None:
+    done = desk.run("remote", "main", "other", "main", "--before", "99", "--limit", "2")
+    assert done.out.count("account ") == 1, "an account that is named twice is listed once, and the other has nothing"
+    assert f"There is more of main: give a larger --limit, or go on with main --before {desk.mails[1]}." in done.err
+
+
+def test_who_takes_all_that_is_offered_hears_that_there_is_nothing(desk: Desk) -> None:
+    done = desk.run("import", "main", "--offered", "--operator", "acme")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.endswith("main: nothing is offered to acme.\n")
