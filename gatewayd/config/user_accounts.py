@@ -101,8 +101,9 @@ def made(config: Config, new: NewUserAccount, name: str, whose: tuple[str, str],
     """Return the account that runs for a mailbox of the user ``whose``; raises PermanentError or PluginError where it can't."""
     transport = _transport(config.registry, new)
     password = KeptPassword("store", name, None, opened, sha256(new.password.sealed).hexdigest())
-    options = _options(transport, new, password)
-    named = _is_named(config.accounts_of_users, options)
+    rules = config.accounts_of_users
+    options = _options(transport, new, password, max_messages=rules.max_messages)
+    named = _is_named(rules, options)
     built = transport(options if named else options.public_only(), account=name)  # type: ignore[arg-type]  # it is both
     return AccountConfig(
         name=name,
@@ -116,6 +117,7 @@ def made(config: Config, new: NewUserAccount, name: str, whose: tuple[str, str],
         # A user neither keeps an account that has a file from its mailbox, nor learns that there is one.
         second=True,
         connections=1,
+        day_messages=rules.day_messages,
         imports=ImportConfig(take="chosen"),
     )
 
@@ -129,10 +131,12 @@ def _transport(registry: Registry, new: NewUserAccount) -> type[Transport]:
     return registry.get(Transport, new.kind)
 
 
-def _options(transport: type[Transport], new: NewUserAccount, password: KeptPassword) -> Server:
+def _options(transport: type[Transport], new: NewUserAccount, password: KeptPassword, *, max_messages: int) -> Server:
     fields = {"host": new.host, "port": new.port, "security": new.security, "username": new.username, "password": password}
+    # The server is anybody's: it lists no more than it may.
+    bounds = {"max_messages": max_messages} if "max_messages" in transport.Options.model_fields else {}
     try:
-        options = transport.Options.model_validate({**fields, "timeout": _TIMEOUT})
+        options = transport.Options.model_validate({**fields, **bounds, "timeout": _TIMEOUT})
     except ValidationError as error:
         first = error.errors()[0]
         raise PermanentError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", advice="Add the mailbox once more.") from None

@@ -105,6 +105,8 @@ class AccountConfig:
     second: bool = False
     #: How many sessions may be open at once, the transport's own limit included; None: as many as the server bears.
     connections: int | None = 2
+    #: How many new messages may be listed in a day; None: as many as ``limits.day_messages``.
+    day_messages: int | None = None
     #: None: nothing is imported.
     imports: ImportConfig | None = None
     #: The times of day at which it is visited; None: every ``imports.every`` seconds.

@@ -23,9 +23,12 @@ _ADVICE = "It goes on by itself. Raise the limit where so much is meant to come;
 class DailyQuota:
     """A day's bytes and new messages; what was taken comes back evenly over the next day. Used by one thread at a time."""
 
-    def __init__(self, limits: LimitsConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: LimitsConfig, clock: Callable[[], float] = time.monotonic, *, of_users: int | None = None) -> None:
+        """``of_users``: how many messages may be new, for a mailbox that a user added; None for any other."""
         self._clock = clock
-        self._whole = {"day_bytes": float(limits.day_bytes), "day_messages": float(limits.day_messages)}
+        self._messages = "limits.day_messages" if of_users is None else "accounts_of_users.day_messages"
+        messages = limits.day_messages if of_users is None else min(of_users, limits.day_messages)
+        self._whole = {"limits.day_bytes": float(limits.day_bytes), self._messages: float(messages)}
         self._left = dict(self._whole)
         self._at = clock()
 
@@ -33,7 +36,7 @@ class DailyQuota:
         """Count bytes and new messages that came."""
         now = self._clock()
         passed, self._at = now - self._at, now
-        for limit, number in (("day_bytes", size), ("day_messages", messages)):
+        for limit, number in (("limits.day_bytes", size), (self._messages, messages)):
             whole = self._whole[limit]
             self._left[limit] = min(whole, self._left[limit] + whole * passed / _DAY) - number
 
@@ -42,6 +45,6 @@ class DailyQuota:
         self.take()
         for limit, left in self._left.items():
             if left < 0:
-                whole, came = self._whole[limit], "bytes came" if limit == "day_bytes" else "messages were new"
-                what = f"more {came} within a day than `limits.{limit}` allows, which is {whole:.0f}"
+                whole, came = self._whole[limit], "messages were new" if limit == self._messages else "bytes came"
+                what = f"more {came} within a day than `{limit}` allows, which is {whole:.0f}"
                 raise TransientError(what, advice=_ADVICE, retry_after=_WAIT - left / whole * _DAY)

@@ -232,7 +232,9 @@ class AccountStates:
             if name in self._states:
                 self._change(self._states[name], account)
             else:
-                self._states[name] = AccountState(config=account, quota=DailyQuota(self._deps.limits))
+                self._states[name] = AccountState(
+                    config=account, quota=DailyQuota(self._deps.limits, of_users=account.day_messages)
+                )
         self._tell_others(config, before)
         # Leases of new accounts are taken at once.
         self._leases.at = 0.0

@@ -223,6 +223,15 @@ class AccountsOfUsers(Block):
         "address may be.",
         min_length=1,
     )
+    max_messages: int = Field(
+        default=50000, description="A folder of theirs with more messages is not listed.", ge=1, le=10_000_000
+    )
+    day_messages: int = Field(
+        default=50000,
+        description="How many new messages one of them may list in a day, in place of `limits.day_messages`.",
+        ge=1,
+        le=1_000_000_000,
+    )
 
 
 def _enabled(value: object) -> object:

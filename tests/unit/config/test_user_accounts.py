@@ -121,6 +121,15 @@ def test_P6_nobody_elses_and_nobodys_mailbox_runs(loaded: config.Config) -> None
     assert running(hosts(loaded, enabled=False), ROW).accounts == {}
 
 
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_P8_a_mailbox_of_a_user_lists_no_more_than_the_config_says(loaded: config.Config, kind: str) -> None:
+    row = replace(ROW, kind=kind, port=993 if kind == "imap" else 995)
+    for most in (loaded.accounts_of_users.max_messages, 7):
+        rules = loaded.accounts_of_users.model_copy(update={"max_messages": most, "day_messages": most})
+        account = running(replace(loaded, accounts_of_users=rules), row).accounts[row.name]
+        assert (getattr(account.options, "max_messages", None), account.day_messages) == (most, most)
+
+
 def test_without_named_hosts_only_public_addresses_are_connected_to(loaded: config.Config) -> None:
     assert server(running(loaded, ROW)).permitted([PRIVATE, PUBLIC]) == [PUBLIC]
     with pytest.raises(AuthError, match="no public address"):

@@ -128,3 +128,14 @@ def test_P8_what_came_before_a_visit_broke_off_counts_for_the_day_too(tmp_path: 
             error = gateway.visit().error
             messages.append(error.message.partition(" within")[0] if error else "")
         assert messages == ["connection lost", "connection lost", "more bytes came"]
+
+
+def test_P8_a_mailbox_that_a_user_added_has_a_smaller_share_under_its_own_name() -> None:
+    limits = LimitsConfig.model_construct(day_bytes=1000, day_messages=100)
+    for of_users, most in ((10, 10), (500, 100)):
+        allowance = DailyQuota(limits, lambda: 0.0, of_users=of_users)
+        allowance.take(messages=most)
+        allowance.check()
+        allowance.take(messages=1)
+        with pytest.raises(TransientError, match=f"than `accounts_of_users.day_messages` allows, which is {most}"):
+            allowance.check()
