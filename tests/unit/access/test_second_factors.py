@@ -113,3 +113,27 @@ def test_a_new_sealing_key_takes_over_with_the_next_code(config: Config, store: 
     assert old
     assert new
     assert old.secret.key_id != new.secret.key_id
+
+
+def test_only_what_waits_for_a_code_is_confirmed(config: Config, store: Store) -> None:
+    factors = SecondFactors(store, _Clock())
+    with pytest.raises(PermanentError, match="no second factor waits"):
+        factors.confirm(config, "acme", "irina", "123456")
+    secret, _ = _set_up(factors, config)
+    with pytest.raises(PermanentError, match="no second factor waits"):
+        factors.confirm(config, "acme", "irina", one_time_code(secret, NOW // 30))
+
+
+def test_what_was_begun_anew_meanwhile_is_not_confirmed(config: Config, store: Store) -> None:
+    other = SecondFactors(store, _Clock())
+
+    def clock() -> float:
+        """Let another browser begin anew just now."""
+        other.begin(config, "acme", "irina")
+        return NOW
+
+    factors = SecondFactors(store, clock)
+    secret = factors.begin(config, "acme", "irina").secret
+    with pytest.raises(TransientError, match="set up elsewhere"):
+        factors.confirm(config, "acme", "irina", one_time_code(secret, NOW // 30))
+    assert _secrets(store).recovery_codes == 0
