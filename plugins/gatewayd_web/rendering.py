@@ -73,11 +73,14 @@ class Rendering:
         def when(moment: datetime | None) -> str:
             return showing.when(moment, zone)
 
+        def exactly(moment: datetime | None) -> str:
+            return showing.exactly(moment, zone)
+
         person = visit.person if visit.token else None
         text = (
             self._templates[self.language(visit.request)]
             .get_template(template)
-            .render(visit=visit, person=person, csrf=visit.csrf if person else "", when=when, **values)
+            .render(visit=visit, person=person, csrf=visit.csrf if person else "", when=when, exactly=exactly, **values)
         )
         return HTMLResponse(text, status)
 

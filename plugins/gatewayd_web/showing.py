@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-__all__ = ["size", "when"]
+__all__ = ["exactly", "size", "when"]
 
 _KIB = 1024
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -20,9 +20,24 @@ def when(moment: datetime | None, zone: tzinfo, *, now: datetime | None = None) 
         return ""
     local, today = moment.astimezone(zone), (now or datetime.now(UTC)).astimezone(zone)
     if local.date() == today.date():
-        return f"{local.hour:02}:{local.minute:02}"
-    day = f"{local.year}-{local.month:02}-{local.day:02}"
-    return day if local.year != today.year else f"{day} {local.hour:02}:{local.minute:02}"
+        return _time(local)
+    return _day(local) if local.year != today.year else f"{_day(local)} {_time(local)}"
+
+
+def exactly(moment: datetime | None, zone: tzinfo) -> str:
+    """Return a time in a person's time zone, with the day and the zone."""
+    if moment is None:
+        return ""
+    local = moment.astimezone(zone)
+    return f"{_day(local)} {_time(local)} {local.tzname()}"
+
+
+def _day(local: datetime) -> str:
+    return f"{local.year}-{local.month:02}-{local.day:02}"
+
+
+def _time(local: datetime) -> str:
+    return f"{local.hour:02}:{local.minute:02}"
 
 
 def size(number: int | None) -> str:

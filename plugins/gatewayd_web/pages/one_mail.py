@@ -15,12 +15,15 @@ from gatewayd_web.senders import stranger
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from gatewayd import Mail
     from gatewayd_web.access import Visit
 
 __all__ = ["frame", "mail", "mark", "printed"]
 
 #: At most so many deliveries are shown, and headers.
 _DELIVERIES, _HEADERS = 20, 200
+#: Of an address or header of any length so much is read.
+_LONGEST = 2000
 #: So many characters are printed.
 _PRINTED = 200_000
 
@@ -35,6 +38,8 @@ def mail(visit: Visit) -> Response:
         "one_mail.html",
         filing=filing,
         mail=view,
+        list=_list(visit),
+        reply_to=_reply_to(view),
         headers=view.headers[:_HEADERS],
         files=list(enumerate(desk.files(filing, view), 1)),
         listed=len(filing.attachments),
@@ -45,6 +50,19 @@ def mail(visit: Visit) -> Response:
         deliveries=visit.reader.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES)),
         pictures=visit.field("pictures") == "yes",
     )
+
+
+def _list(visit: Visit) -> str:
+    """Return the address of the list that the person comes from, with its filters; else of the list."""
+    _, _, path = visit.request.headers.get("referer", "")[:_LONGEST].partition("://")
+    _, _, query = path.partition("/emails?")
+    return f"/emails?{query}" if path == f"{visit.request.url.netloc}/emails?{query}" else "/emails"
+
+
+def _reply_to(view: Mail) -> str:
+    """Return whom answers go to, as the mail has it; empty where it is who the mail is from."""
+    given = next((value for name, value in view.headers if name == "reply-to"), "")
+    return "" if view.sender and view.sender.key in given.lower() else given[:_LONGEST]
 
 
 def printed(visit: Visit) -> Response:
