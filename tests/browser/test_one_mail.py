@@ -46,7 +46,7 @@ def message(
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
-    made.operator("acme", more=USERS, customers=CUSTOMERS)
+    made.operator("acme", more=USERS, customers=CUSTOMERS, reservations="id,code,title\nR1,B-7,Rome\nR2,O-7,Oslo\n")
     made.operator("globetrot", more="users:\n  gerd: {name: Gerd, email: gerd@globetrot.example}\n")
     with Dovecot() as dovecot:
         for user in ("desk@example.com", "irina@example.com"):
@@ -149,6 +149,24 @@ def test_P6_a_conversation_has_what_we_sent_and_nothing_that_is_not_theirs(site:
     assert f"/emails/{mails['booking 4']}" in site.ask(path, token=site.token("irina")).text
     assert path in site.ask(f"/emails/{sent}", token=site.token("tom")).text
     assert "Conversation" not in site.ask(f"/emails/{mails['booking 7']}", token=site.token("tom")).text
+
+
+def test_one_of_several_that_fit_is_chosen_by_one_click_and_all_of_it_is_noted(site: Site, mails: dict[str, int]) -> None:
+    mail, token = mails["booking 7"], site.token("tom")
+    path = f"/emails/{mail}"
+    assert "Several fit" in site.ask(path, token=token).text
+    form = {"csrf": site.csrf(token), "mail": mail, "kind": "reservation", "record": "R2"}
+    answer = site.ask("/link", token=token, form=form)
+    assert (answer.status, answer.headers["location"]) == (303, path)
+    page = site.ask(path, token=token).text
+    assert "Several fit" not in page
+    assert "Unlink O-7 Oslo" in page
+    assert site.ask("/unlink", token=token, form=form).status == 303
+    assert "Link O-7 Oslo again" in site.ask(path, token=token).text
+    assert "Link O-7 Oslo again" not in site.ask(path, token=site.token("rea")).text
+    site.ask(f"/emails/{mails['booking 3']}/files/1", token=token)
+    noted = [(row["what"], row["mail_id"]) for row in site.good("activity", "--operator", "acme", "--json").rows]
+    assert {("linked", mail), ("unlinked", mail), ("downloaded", mails["booking 3"])} <= set(noted)
 
 
 def test_back_is_to_the_list_as_it_was_and_to_no_other_place(site: Site, mails: dict[str, int]) -> None:
