@@ -41,7 +41,7 @@ def _asked(chance: random.Random, operator: int, last: int) -> tuple[str, Query]
     if kind == "list":
         return kind, Query(before=chance.choice([None, None, chance.randrange(1, last)]))
     if kind == "filtered list":
-        return kind, chance.choice([Query(unread=True), Query(text=f"booking {chance.randrange(1, last)}"), Query(linked=True)])
+        return kind, chance.choice([Query(unread=True), Query(linked=True), Query(before=chance.randrange(1, last), linked=True)])
     if kind == "common words":
         words = chance.sample(COMMON, 2)
         return kind, Query(words=chance.choice([words[0], " ".join(words), words[0][:2], f'"{words[0]} {words[1]}"']))

@@ -136,6 +136,14 @@ class Query:
     words: str | None = None
     #: Message-IDs: mail that has one of them or refers to one, see ``gatewayd.thread_term``; with ``words``, it must fit both.
     thread: tuple[str, ...] | None = None
+    direction: Literal["in", "out"] | None = None
+    #: The address that it is from, compared without case.
+    sender: str | None = None
+    #: When it was received: at this time or later, and before this one.
+    since: datetime | None = None
+    until: datetime | None = None
+    #: Only mail with files, or only mail without any.
+    attachments: bool | None = None
     #: Only what stands in an error queue; ``queue`` names one.
     faulty: bool | None = None
     queue: str | None = None

@@ -39,6 +39,8 @@ class Indexing:
         self._look, self._again = look, again
         self._process = WordProcess()
         self._worked_at = 0.0
+        #: Until then the database is left to others.
+        self._leave_until = 0.0
         self._closing = threading.Event()
         self._thread = started(self._run, "indexing")
 
@@ -63,17 +65,20 @@ class Indexing:
                     pause = self._again
 
     def _turn(self) -> float:
-        """Index a batch; return how many seconds to leave to others."""
+        """Index a batch; return after how many seconds to look for the next one."""
         waiting = self._store.unindexed(_BATCH, size=_SIZE)
         if not waiting:
             if time.monotonic() > self._worked_at + _IDLE:
                 self._process.close()
             return self._look
         words = self._process.words(waiting, self._go_on)
+        self._closing.wait(max(0.0, self._leave_until - time.monotonic()))
+        self._go_on()
         began = time.monotonic()
         self._store.index(words)
         self._worked_at = time.monotonic()
-        return min(self._look, (self._worked_at - began) * (1 - _PART) / _PART)
+        self._leave_until = self._worked_at + (self._worked_at - began) * (1 - _PART) / _PART
+        return 0.0 if len(waiting) == _BATCH else self._look
 
     def _go_on(self) -> None:
         if self._closing.is_set():

@@ -16,7 +16,7 @@ from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.search import stretches
 from gatewayd_sql.tables import fault, filing, link, mail, rival
-from gatewayd_sql.times import clean, moment
+from gatewayd_sql.times import clean, moment, seconds
 from gatewayd_sql.views import locked, views
 from gatewayd_sql.visibility import followed, visible
 
@@ -57,6 +57,19 @@ class DeskTables(DeskVerbs):
         with self._db.reading() as connection:
             rows = connection.execute(query).all()
         return [LastFiled(operator=one.operator, user=one.owner, account=one.account, filed_at=moment(one.at)) for one in rows]
+
+    def count_filings(self, viewer: Viewer, query: Query) -> int:
+        """Return how many filings fit that the viewer may see, counted up to the limit."""
+        conditions = [visible(viewer), *_fits(query), *([followed(viewer)] if query.followed else [])]
+        fitting = select(filing.c.mail_id).join_from(filing, mail, mail.c.id == filing.c.mail_id).where(*conditions)
+        found = 0
+        with self._db.reading() as connection:
+            for part in _parts(connection, viewer, query):
+                counted = fitting.where(*part).limit(query.limit - found).subquery()
+                found += connection.execute(select(func.count()).select_from(counted)).scalar_one()
+                if found >= query.limit:
+                    break
+        return found
 
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
         """Return where the raw bytes can be read; None where this viewer has no such filing."""
@@ -184,9 +197,7 @@ def _terms(query: Query) -> Sequence[SearchTerm] | None:
 
 def _fits(query: Query) -> list[ColumnElement[bool]]:
     linked = exists().where(link.c.operator == filing.c.operator, link.c.mail_id == filing.c.mail_id, link.c.removed_by.is_(None))
-    fits: list[ColumnElement[bool]] = []
-    if query.account is not None:
-        fits.append(mail.c.account == query.account)
+    fits = _of_mail(query)
     if query.unread is not None:
         fits.append(filing.c.unread.is_(true() if query.unread else false()))
     if query.linked is not None:
@@ -194,8 +205,6 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
     if query.kind is not None or query.record is not None:
         asked = ((link.c.kind, query.kind), (link.c.record_id, query.record))
         fits.append(linked.where(*(column == value for column, value in asked if value is not None)))
-    if query.text is not None:
-        fits.append(mail.c.search.contains(clean(query.text).casefold(), autoescape=True))
     if query.faulty is not None:
         fits.append(filing.c.queue.is_not(None) if query.faulty else filing.c.queue.is_(None))
     if query.queue is not None:
@@ -203,9 +212,24 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
     if query.fault_by is not None:
         said = (fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
         fits.append(exists().where(*said, fault.c.by == query.fault_by))
-    if query.before is not None and query.words is None:
+    # Where the index of words is asked, it is told: a range of ids would have SQLite walk along that.
+    if query.before is not None and _terms(query) is None:
         fits.append(filing.c.mail_id < query.before)
     return fits
+
+
+def _of_mail(query: Query) -> list[ColumnElement[bool]]:
+    """Return what is asked of the mail itself."""
+    asked: tuple[tuple[object, ColumnElement[bool]], ...] = (
+        (query.account, mail.c.account == query.account),
+        (query.text, mail.c.search.contains(clean(query.text or "").casefold(), autoescape=True)),
+        (query.direction, mail.c.direction == query.direction),
+        (query.sender, func.lower(mail.c.sender) == clean(query.sender or "").lower()),
+        (query.since, mail.c.received_at >= (seconds(query.since) or 0.0)),
+        (query.until, mail.c.received_at < (seconds(query.until) or 0.0)),
+        (query.attachments, mail.c.attachments != "[]" if query.attachments else mail.c.attachments == "[]"),
+    )
+    return [condition for value, condition in asked if value is not None]
 
 
 def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[str, str]]:

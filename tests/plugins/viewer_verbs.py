@@ -60,6 +60,10 @@ def _filings(store: Store, viewer: Viewer, kept: Kept) -> bool:
     return listed
 
 
+def _count_filings(store: Store, viewer: Viewer, kept: Kept) -> bool:
+    return bool(store.count_filings(viewer, Query(ids=(kept.id,))))
+
+
 def _source(store: Store, viewer: Viewer, kept: Kept) -> bool:
     return store.source(viewer, kept.id) is not None
 
@@ -147,6 +151,7 @@ def _redeliver(store: Store, viewer: Viewer, kept: Kept) -> bool:
 FILING_VERBS: dict[str, Probe] = {
     "filings": _filings,
     "source": _source,
+    "count_filings": _count_filings,
     "link": _link,
     "unlink": _unlink,
     "mark": _mark,

@@ -32,6 +32,10 @@ class DeskVerbs(ABC):
         """
 
     @abstractmethod
+    def count_filings(self, viewer: Viewer, query: Query) -> int:
+        """Return how many filings fit that the viewer may see, counted up to ``query.limit``."""
+
+    @abstractmethod
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
         """Return where the raw bytes of a mail can be read; None if this viewer has no such filing."""
 

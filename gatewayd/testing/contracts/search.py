@@ -12,6 +12,7 @@ from gatewayd import Query, Viewer
 from gatewayd.message.mail import parse
 from gatewayd.message.words import mail_words
 from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, Custodian, make_filing, make_raw, rename
+from gatewayd.testing.contracts.posting import post
 
 if TYPE_CHECKING:
     from gatewayd import Store
@@ -118,10 +119,35 @@ class SearchContract:
         odd = ids[::2][::-1]
         assert found(store, "odd", limit=3) == odd[:3]
         assert found(store, "odd", before=odd[2]) == odd[3:]
+        assert found(store, " ", before=ids[2]) == ids[1::-1]
         some = store.filings(ACME, Query(words="odd", ids=tuple(ids[:4])))
         assert [one.id for one in some] == odd[2:]
         store.mark(ACME, ids[:3], unread=False)
         assert [one.id for one in store.filings(ACME, Query(words="odd", unread=True))] == odd[:2]
+
+    def test_filters_go_with_words_and_alone_and_filings_are_counted_up_to_a_limit(self, store: Store) -> None:
+        hand = Custodian.of(store)
+        file = b"Content-Disposition: attachment; filename=a.pdf\r\n"
+        ids = [hand.file(str(number), make_raw(number, sender=f"P{number}@example.com")) for number in range(1, 4)]
+        ids.append(hand.file("4", b"From: p1@example.com\r\n" + file + b"\r\nrome"))
+        ids.append(post(store).mail_id)
+        indexed(store)
+        (one,) = store.filings(ACME, Query(ids=(ids[1],)))
+        for query, expected in (
+            (Query(), ids),
+            (Query(sender="p1@EXAMPLE.com"), [ids[0], ids[3]]),
+            (Query(sender="p1@example.com", words="hello"), [ids[0]]),
+            (Query(direction="out"), ids[4:]),
+            (Query(direction="in", words="example"), ids[:4]),
+            (Query(attachments=True), ids[3:4]),
+            (Query(attachments=False, direction="in"), ids[:3]),
+            (Query(since=one.received_at, direction="in"), ids[1:4]),
+            (Query(until=one.received_at), ids[:1]),
+        ):
+            assert [each.id for each in store.filings(ACME, query)] == expected[::-1], query
+            assert store.count_filings(ACME, query) == len(expected), query
+        assert store.count_filings(ACME, Query(limit=2)) == store.count_filings(ACME, Query(words="hello", limit=2)) == len(ids[:2])
+        assert store.count_filings(GLOBETROT, Query()) == 0
 
     def test_P6_an_operator_finds_its_own_mail_and_what_is_filed_for_it_later(self, store: Store) -> None:
         hand = Custodian.of(store)

@@ -41,14 +41,14 @@ def test_a_message_that_the_process_dies_of_or_hangs_at_has_no_words_and_others_
     with closing(WordProcess(deadline=deadline)) as process:
         found = process.words([SOUND, Unindexed(2, Odd(how)), Unindexed(3, BytesSource(b"Subject: Rome"))], go_on)
     assert found.keys() == {1, 2, 3}
-    assert (found[1][-1], found[2], found[3]) == (["voucher"], [], [["rome"]])
+    assert (["voucher"] in found[1], found[2], found[3]) == (True, [], [["rome"]])
 
 
 def test_mails_that_cant_be_read_now_are_said_so() -> None:
     with closing(WordProcess()) as process:
         with pytest.raises(TransientError, match="the store is away"):
             process.words([SOUND, Unindexed(2, Odd("raises"))], go_on)
-        assert process.words([SOUND], go_on)[1][-1] == ["voucher"]
+        assert ["voucher"] in process.words([SOUND], go_on)[1]
 
 
 def test_whoever_waits_can_break_off() -> None:
