@@ -24,6 +24,7 @@ from gatewayd_sql.raw import source_of
 from gatewayd_sql.refused import forget
 from gatewayd_sql.tables import WAITING, filing, ledger, mail
 from gatewayd_sql.times import clean
+from gatewayd_sql.visibility import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ class Filer(FilingVerbs):
         """Commit a mail of our own together with its delivery."""
         with self._db.writing() as connection:
             prove_names(connection, [(viewer.operator, outgoing.user)], outgoing.account)
+            _prove_user(connection, viewer, outgoing)
             time = clock(connection)
             entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
             own = Filing(operator=viewer.operator, user=outgoing.user)
@@ -109,6 +111,15 @@ class Filer(FilingVerbs):
 
 def _owners(outcomes: Sequence[Outcome]) -> set[tuple[str, str | None]]:
     return {(one.operator, one.user) for each in outcomes if isinstance(each, Filed) for one in each.filings}
+
+
+def _prove_user(connection: Connection, viewer: Viewer, outgoing: Outgoing) -> None:
+    """Raise unless the mail is general, the viewer's own, or an answer to that user's mail, which the viewer may see."""
+    if outgoing.user is None or outgoing.user in viewer.users:
+        return
+    theirs = visible(viewer), filing.c.mail_id == outgoing.answers, filing.c.owner == outgoing.user
+    if not connection.scalar(select(exists(select(filing.c.mail_id).where(*theirs)))):
+        raise PermanentError(f"a mail of {outgoing.user} is not for others of operator {viewer.operator} to send")
 
 
 def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) -> int:

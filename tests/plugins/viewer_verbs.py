@@ -115,7 +115,10 @@ def _post(store: Store, viewer: Viewer, kept: Kept) -> bool:
     store.link(kept.ours, kept.id, [record], who="somebody", because="said so")
     answer = Viewer(operator=viewer.operator, users=("nobody", *((kept.owner,) if kept.owner else ())), withheld=True)
     # It is nobody's in the model, whose users have other names.
-    posted = post(store, number, viewer=viewer, user=kept.owner, answers=kept.id)
+    try:
+        posted = post(store, number, viewer=viewer, user=kept.owner, answers=kept.id)
+    except PermanentError:
+        return False
     (filing,) = store.filings(answer, Query(ids=(posted.mail_id,)))
     return any(one.id == record.id for one in filing.links)
 

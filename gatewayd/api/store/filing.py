@@ -38,7 +38,8 @@ class FilingVerbs(ABC):
         """Commit a mail of our own together with its delivery: raw bytes, view, filing (read, direction ``out``), links.
 
         It gets a ledger entry of its sending account, in the folder ``outbox`` under its Message-ID, so that its id is like
-        any other's. Links, but those that were taken away, are inherited from the mail that it answers.
+        any other's. Links, but those that were taken away, are inherited from the mail that it answers. Raises PermanentError
+        for a mail of another user than the viewer's, unless it answers one of that user's which the viewer may see.
         """
 
     @abstractmethod

@@ -118,12 +118,24 @@ class PostingContract:
     def test_P6_an_answer_inherits_from_no_other_operator_or_user(self, store: Store, shared: Custodian) -> None:
         personal = shared.file("1", make_raw(1), make_filing(user="irina", links=[_C1]))
         foreign = shared.file("2", make_raw(2), make_filing("globetrot", links=[_C1]))
+        both = replace(IRINA, users=("irina", "bob"))
         for number, (viewer, user, mail_id) in enumerate(
-            [(ACME, None, personal), (IRINA, None, personal), (IRINA, "bob", personal), (IRINA, None, foreign)]
+            [(ACME, None, personal), (IRINA, None, personal), (both, "bob", personal), (IRINA, None, foreign)]
         ):
             posted = post(store, 1000 + number, viewer=viewer, user=user, answers=mail_id)
-            assert links(store, posted.mail_id, IRINA) == set()
+            assert links(store, posted.mail_id, both) == set()
         assert links(store, post(store, 1010, viewer=IRINA, user="irina", answers=personal).mail_id, IRINA)
+
+    def test_P6_nobody_sends_a_mail_of_another_user_but_to_answer_one_that_is_shown(self, store: Store, shared: Custodian) -> None:
+        general, hers = shared.file("1", make_raw(1)), shared.file("2", make_raw(2), make_filing(user="irina"))
+        bob = Viewer(operator="acme", users=("bob",))
+        for number, (viewer, answers) in enumerate([(ACME, None), (ACME, hers), (bob, None), (bob, general), (bob, hers)]):
+            with pytest.raises(PermanentError, match="not for others of operator acme to send"):
+                post(store, 1000 + number, viewer=viewer, user="irina", answers=answers)
+        assert {one.id for one in store.filings(IRINA, Query())} == {general, hers}
+        posted = post(store, 1010, viewer=replace(bob, shared=(("shared", "irina"),)), user="irina", answers=hers)
+        (seen,) = store.filings(IRINA, Query(ids=(posted.mail_id,)))
+        assert seen.user == "irina", "who was shown her mail answers it for her"
 
     def test_what_answers_our_mail_inherits_its_links(self, store: Store, shared: Custodian) -> None:
         first, second = post(store, 1000).mail_id, post(store, 1001).mail_id
