@@ -55,6 +55,7 @@ def add(app: App, name: str | None, user: str, ca_file: str) -> None:
 
 
 def _add(app: App, name: str | None, user: str, ca_file: str, write: Callable[[str], Sequence[str]]) -> None:
+    app.only_files = bool(name) or not user
     # A config that can't be used is told before anything is asked.
     taken = account_files(app)
     if user:

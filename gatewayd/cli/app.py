@@ -55,7 +55,7 @@ class App:
         self.who = user_name()
         #: Read the config files as they are, without the last accepted copies of faulty ones: for commands that report faults.
         self.as_it_stands = False
-        #: Leave out the mailboxes that users added, which the store has.
+        #: Leave out the mailboxes that users added, which the store has: for commands that need neither. Set it before ``config``.
         self.only_files = False
         self._stack = ExitStack()
 

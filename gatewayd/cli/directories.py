@@ -133,6 +133,7 @@ def _load(app: App, operator: str | None, *, accept: bool) -> int:
 
     A file that is missing, or has lost more than half of its rows, is only loaded with --accept.
     """
+    app.only_files = True
     names = [app.viewer(Asker(operator)).operator] if operator else list(app.specs)
     looks = {name: look(app, name, accept=accept, patient=True) for name in names}
     faults = [(name, text) for name, looked in looks.items() for text in looked.faults]

@@ -17,7 +17,7 @@ from gatewayd.errors import PermanentError, TransientError
 from gatewayd.runtime.instance import host_and_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gatewayd.cli.app import App
 
@@ -44,16 +44,19 @@ def forget(app: App, name: str, *, yes: bool, as_json: bool) -> None:
         raise click.UsageError("there is no terminal to ask at: give --yes to take back what the account brought")
     _refuse(app, name)
     found = app.store.brought(name)
-    if found == Brought() and not _is_known(app, name):
+    unused = _unused_consents(app)
+    if found == Brought() and not unused and not _is_known(app, name):
         raise PermanentError(f"nothing is kept of account {name!r}", advice="Name it as its file was named.")
-    for line in _lines(name, found):
+    for line in _lines(name, found, unused):
         output.note(line)
     if not yes and not click.confirm("Take that back for good?", err=True):
         output.note("gatewayd: nothing was taken back.")
         raise click.exceptions.Exit(1)
     _forget(app, name)
+    for one in unused:
+        app.store.forget_secret(one)
     if as_json:
-        output.json_line({"account": name, **output.fields(found, *Brought.__dataclass_fields__)})
+        output.json_line({"account": name, **output.fields(found, *Brought.__dataclass_fields__), "consents": len(unused)})
     else:
         output.say(f"Account {name} is forgotten, with {output.count(found.mails, 'mail')}.")
 
@@ -75,13 +78,21 @@ def _is_known(app: App, name: str) -> bool:
     return name in having or any(one.kind == "account" and name in (one.old, one.new) for one in app.store.renames())
 
 
-def _lines(name: str, found: Brought) -> Iterator[str]:
+def _unused_consents(app: App) -> Sequence[str]:
+    """Return the consents that no account of the config has any more: a consent does not say whose it is."""
+    # What a faulty file says is not known.
+    return () if app.config.faults else app.consents.unused(app.store)
+
+
+def _lines(name: str, found: Brought, unused: Sequence[str]) -> Iterator[str]:
     mails, keys = output.count(found.mails, "mail"), output.count(found.entries, "key")
     yield f"Account {name} brought {mails}, by {keys} of its ledger, filed {output.count(found.filings, 'time')}."
     if found.links or found.undelivered:
         waiting = output.count(found.undelivered, "delivery", "deliveries")
         yield f"With them go {output.count(found.links, 'link')} that people made, and {waiting} not made yet."
     yield f"Raw bytes that go: {found.size}. Those of {output.count(found.shared, 'mail')} stay, since others have them, too."
+    if unused:
+        yield f"No account has the consent any more that was given {output.count(len(unused), 'time')}: that goes, too."
     if found.sent:
         yield f"What people sent through it stays: {output.count(found.sent, 'mail')}."
 

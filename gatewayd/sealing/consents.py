@@ -123,6 +123,14 @@ class KeptConsents:
                 names.add(name_of(about_consent(use)))
         return Counter(one.key_id for one in map(store.sealed_secret, names) if one)
 
+    def unused(self, store: Store) -> Sequence[str]:
+        """Return the names of consents in a store that no account has; none where a plugin does not say which an account has."""
+        try:
+            names = {name_of(about_consent(use)) for use in self._accounts}
+        except GatewaydError:
+            return ()
+        return [one for one in store.secret_names() if one not in names]
+
     def keep(self, use: TokenUse, grant: Grant) -> None:
         """Keep a new consent in place of the one before. Raises PermanentError if it is for another mailbox than the account's."""
         grant = _proven(use, grant)

@@ -14,7 +14,7 @@ from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.user_account_tables import user_account
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Update
 
@@ -47,6 +47,11 @@ class SecretTable(SecretVerbs):
         """Remove a secret; return whether there was one."""
         with self._db.writing() as connection:
             return bool(connection.execute(delete(table).where(table.c.name == name)).rowcount)
+
+    def secret_names(self) -> Sequence[str]:
+        """Return the names of all that there are."""
+        # Databases differ in how they order text.
+        return sorted(row.name for row in self._db.rows(select(table.c.name)))
 
     def sealing_keys(self) -> Mapping[str, int]:
         """Return the ids of the keys, and how many secrets each seals: what users log in with, here and at their mailboxes, too."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -290,3 +292,14 @@ def test_a_name_that_can_not_be_is_told_before_anything_is_asked(house: House) -
         with Terminal(house, "account", "add", name) as terminal:
             assert "Mail address" not in terminal.wait_for(said)
             assert terminal.ended() == 2
+
+
+def test_what_is_about_files_alone_does_not_open_the_store(house: House) -> None:
+    house.operator("acme", more="users:\n  irina: {name: Irina, email: irina@acme.example}\n")
+    house.account("main", "imap", 1, "irina")
+    house.good("mail", "list")
+    with closing(sqlite3.connect(house.database)) as db:
+        db.execute("DROP TABLE user_account")
+    for words in (("account", "show", "main"), ("account", "test", "main"), ("directory", "load")):
+        assert "user_account" not in house.run(*words).err, words
+    assert "user_account" in house.run("account", "list").err, "which needs those that users added"

@@ -234,3 +234,19 @@ def test_a_device_code_outlives_an_authority_that_is_away_for_a_moment(house: Ho
         terminal.wait_for("paper: the authority is away")
         (authority.folder / "away").unlink()
         assert terminal.ended() == 0, terminal.shown
+
+
+def test_a_consent_of_an_account_that_is_gone_is_forgotten_with_it(house: House, authority: PaperConsent) -> None:
+    for name in ("irina", "boss"):
+        connected(house, authority, name)
+    kept = "SELECT count(*) FROM secret"
+    (house.folder / "accounts/irina.yaml").unlink()
+    account(house, "other", "nobody")
+    assert "consent" not in house.run("account", "forget", "irina", "--yes").err, "a faulty account may have it"
+    assert house.read(kept) == [(2,)]
+    (house.folder / "accounts/other.yaml").unlink()
+    (row,) = house.good("account", "forget", "irina", "--yes", "--json").rows
+    assert (row["consents"], house.read(kept)) == (1, [(1,)])
+    assert "can't be used" not in house.run("check").err, "the other's is there still"
+    assert house.run("account", "forget", "irina", "--yes").code == 1
+    assert "boss@paper.example is forgotten" in house.good("account", "disconnect", "boss").err

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["SealedSecret", "SecretVerbs"]
 
@@ -38,6 +38,10 @@ class SecretVerbs(ABC):
     @abstractmethod
     def forget_secret(self, name: str) -> bool:
         """Remove a secret, whichever is there; return whether there was one."""
+
+    @abstractmethod
+    def secret_names(self) -> Sequence[str]:
+        """Return the names of all that there are, in order."""
 
     @abstractmethod
     def sealing_keys(self) -> Mapping[str, int]:

@@ -31,6 +31,7 @@ class SecretContract:
         assert store.replace_secret(_NAME, _FIRST, _NEXT)
         assert store.replace_secret("another", None, _OTHER)
         assert (store.sealed_secret(_NAME), store.sealed_secret("another")) == (_NEXT, _OTHER)
+        assert store.secret_names() == sorted((_NAME, "another"))
         assert store.forget_secret(_NAME)
         assert not store.forget_secret(_NAME)
         assert (store.sealed_secret(_NAME), store.sealed_secret("another")) == (None, _OTHER)
