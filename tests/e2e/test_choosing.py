@@ -220,10 +220,10 @@ def test_P2_the_same_choice_is_filed_once_whichever_event_of_the_database_kills_
     chosen_twice(site[0], event, random.Random(seed).randint(1, 60 if event == "execute" else 14))
 
 
-def chosen_twice(house: House, event: str, number: int) -> None:
+def chosen_twice(house: House, event: str, number: int, account: str = "main") -> None:
     """Choose the same from two terminals at once, of which one is killed at the n-th event of its database."""
-    wanted = [row["key"] for row in house.good("remote", "main", "--operator", "acme", "--json").rows][:3]
-    chosen = ["import", "main", "--operator", "acme", "--json", *(part for key in wanted for part in ("--key", key))]
+    wanted = [row["key"] for row in house.good("remote", account, "--operator", "acme", "--json").rows][:3]
+    chosen = ["import", account, "--operator", "acme", "--json", *(part for key in wanted for part in ("--key", key))]
     program = [sys.executable, str(ROOT / "tests/e2e/killed.py"), event, str(number), "--config", str(house.folder), *chosen]
     with subprocess.Popen(
         program, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -232,10 +232,10 @@ def chosen_twice(house: House, event: str, number: int) -> None:
         one.communicate(timeout=600)
     assert one.returncode in {0, -signal.SIGKILL}
     assert (other.code, {row["result"] for row in other.rows}) == (0, {"here"}), other.err
-    assert set(house.filed("main").values()) == {1}
-    assert len(house.filed("main")) == len(wanted)
+    assert set(house.filed(account).values()) == {1}
+    assert len(house.filed(account)) == len(wanted)
     assert house.good("import", *chosen[1:]).rows == other.rows, "choosing it once more changes nothing"
-    assert len(house.good("remote", "main", "--operator", "acme", "--waiting", "--json").rows) == 17
+    assert len(house.good("remote", account, "--operator", "acme", "--waiting", "--json").rows) == 17
     assert len(house.good("mail", "list", "--operator", "acme", "--json").rows) == len(wanted)
 
 
