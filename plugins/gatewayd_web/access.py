@@ -83,11 +83,15 @@ class Visit:
             self.ask(call, calls.Nothing)
 
     def back(self, default: str) -> Response:
-        """Go where the form was, which names a page of ours by ``back``; or to a page of ours."""
+        """Go where the form was; or to a page of ours."""
+        return RedirectResponse(self.back_path(default), 303)
+
+    def back_path(self, default: str) -> str:
+        """Return where the form was, which names a page of ours by ``back``; or ``default``."""
         path = self.field("back", default)
         # A browser takes `//` and `/\` for another host, and leaves out line ends and tabs.
         ours = path.startswith("/") and path[1:2] not in {"/", "\\"} and path.isprintable()
-        return RedirectResponse(path if ours else default, 303)
+        return path if ours else default
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form, or of the address; a file is none."""

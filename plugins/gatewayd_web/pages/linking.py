@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from gatewayd import KINDS, Query, calls
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.responses import Response
 
     from gatewayd import Kind
@@ -28,7 +30,16 @@ def link(visit: Visit) -> Response:
         call = calls.FindRecords(token=visit.token, kind=kind, words=words, limit=_RECORDS)
         found = visit.ask(call, calls.Records).records
     template = "link_part.html" if visit.is_fragment else "link.html"
-    return visit.page(template, filings=filings, kinds=KINDS, kind=kind, words=words, records=found, most=_RECORDS)
+    return visit.page(
+        template,
+        filings=filings,
+        kinds=KINDS,
+        kind=kind,
+        words=words,
+        records=found,
+        most=_RECORDS,
+        back=visit.back_path(_after(ids)),
+    )
 
 
 def save(visit: Visit) -> Response:
@@ -36,7 +47,7 @@ def save(visit: Visit) -> Response:
     ids, records = visit.numbers("mail")[:_MAILS], tuple(visit.fields("record"))[:_MAILS]
     if ids and records:
         visit.ask(calls.LinkMail(token=visit.token, mail_ids=ids, kind=_kind(visit), ids=records), calls.Count)
-    return visit.back(f"/emails/{ids[0]}" if len(ids) == 1 else "/emails")
+    return visit.back(_after(ids))
 
 
 def unlink(visit: Visit) -> Response:
@@ -45,6 +56,11 @@ def unlink(visit: Visit) -> Response:
     if mail_id and record:
         visit.ask(calls.UnlinkMail(token=visit.token, mail_id=mail_id, kind=_kind(visit), ids=(record,)), calls.Count)
     return visit.back(f"/emails/{mail_id}" if mail_id else "/emails")
+
+
+def _after(ids: Sequence[int]) -> str:
+    """Return where people go who don't say where they were: to the one mail, or the list."""
+    return f"/emails/{ids[0]}" if len(ids) == 1 else "/emails"
 
 
 def _kind(visit: Visit) -> Kind:
