@@ -215,8 +215,10 @@ from gatewayd.api.web_sessions import Deed as Deed
 from gatewayd.api.web_sessions import Role as Role
 from gatewayd.api.web_sessions import WebSession as WebSession
 from gatewayd.config.models.web import WebConfig as WebConfig
+from gatewayd.config.user_accounts import MAIL_PORTS as MAIL_PORTS
 from gatewayd.desk.following import Following as Following
 from gatewayd.desk.following import following as following
+from gatewayd.desk.mail_servers import is_of_domain as is_of_domain
 from gatewayd.desk.offers import MOST_CHOSEN as MOST_CHOSEN
 from gatewayd.desk.offers import Choice as Choice
 from gatewayd.desk.offers import RemoteQuery as RemoteQuery
@@ -259,8 +261,10 @@ from gatewayd.outgoing.forward_mime import forwarded as forwarded
 from gatewayd.outgoing.notices import notice_mail as notice_mail
 from gatewayd.outgoing.notices import notice_row as notice_row
 from gatewayd.rpc import calls as calls
+from gatewayd.rpc import mailbox_calls as mailbox_calls
 from gatewayd.rpc.client import DaemonClient as DaemonClient
 from gatewayd.rpc.reader import Reader as Reader
 from gatewayd.runtime.atomic_files import replace_file as replace_file
 from gatewayd.runtime.version import __version__ as __version__
+from gatewayd.sealing.passwords import about_typed as about_typed
 from gatewayd.sealing.sent_secrets import seal_for as seal_for

@@ -43,7 +43,7 @@ OWNERS = {
     "yaml": {"gatewayd.config"},
     "pluggy": {"gatewayd.api.hookspecs", "gatewayd.registry.offers"},
     "click": {"gatewayd.cli"},
-    "dns": {"gatewayd.cli"},
+    "dns": {"gatewayd.desk"},
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
     "babel": {"gatewayd_web"},

@@ -10,8 +10,8 @@ import click
 
 from gatewayd.api.roles import Transport
 from gatewayd.cli import output
-from gatewayd.cli.mail_servers import MailServer, guesses, is_of_domain
 from gatewayd.config import MAIL_PORTS
+from gatewayd.desk.mail_servers import MailServer, guesses, is_of_domain
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:

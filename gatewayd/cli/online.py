@@ -11,11 +11,10 @@ from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.visiting import visit_one
 from gatewayd.config import is_of_user
-from gatewayd.errors import GatewaydError, PluginError, sentences
+from gatewayd.desk.trying import tried
+from gatewayd.errors import sentences
 from gatewayd.importing.mailboxes import distinct
 from gatewayd.registry.guarded_courier import open_courier
-from gatewayd.runtime.threads import WorkerThreads
-from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +51,7 @@ def try_account(app: App, account: AccountConfig) -> Sequence[str]:
 
 
 def _tried(options: Plugin.Options | None, works: Sequence[_Work]) -> Sequence[str]:
-    return _within(_STEPS * float(getattr(options, "timeout", _TIMEOUT)), partial(_problems, works))
+    return tried(works, _STEPS * float(getattr(options, "timeout", _TIMEOUT)))
 
 
 def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Sequence[_Work]]]:
@@ -104,27 +103,3 @@ def _sends(app: App, account: AccountConfig) -> Sequence[str]:
 def _connects(app: App, kind: str, options: Forwarder.Options, name: str) -> Sequence[str]:
     with closing(open_courier(app.registry.get(Forwarder, kind)(options, name=name))) as courier:
         return courier.problems()
-
-
-def _problems(works: Sequence[_Work]) -> Sequence[str]:
-    """Run all, and return their problems. Any exception of a plugin but the five errors is a fault of the plugin."""
-    problems: list[str] = []
-    for work in works:
-        try:
-            problems += work()
-        except GatewaydError as error:
-            problems.append(error.sentences)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  the others are tried all the same
-            problems.append(PluginError(f"the plugin failed: {where(error)}").sentences)
-    return problems
-
-
-def _within(seconds: float, work: _Work) -> Sequence[str]:
-    """Run ``work`` in a thread of its own. A thread that takes longer is not waited for; it ends with the process."""
-    thread = WorkerThreads(1, "online")
-    waiting = thread.submit(work)
-    thread.shutdown(wait=False)
-    try:
-        return waiting.result(seconds)
-    except TimeoutError:
-        return [f"it did not come to its end within {seconds:g} s. Raise `timeout` if the server is slow"]

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd.api.store.sealed_secrets import SealedSecret
-from gatewayd.api.store.user_accounts import MOST_USER_ACCOUNTS, NewUserAccount
 from gatewayd.cli import output
 from gatewayd.cli.account_questions import asked, asked_address, asked_password, servers_of, with_server
 from gatewayd.cli.online import try_account
 from gatewayd.cli.user_mailboxes import passwords_of
-from gatewayd.config import MAIL_PORTS, AccountDraft, is_of_user, made
-from gatewayd.errors import PermanentError, TransientError
+from gatewayd.config import MAIL_PORTS, AccountDraft, made
+from gatewayd.desk import user_mailboxes
+from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.queries import Viewer
-    from gatewayd.api.store.user_accounts import UserAccount
+    from gatewayd.api.store.user_accounts import NewUserAccount
     from gatewayd.cli.app import App
-    from gatewayd.cli.mail_servers import MailServer
     from gatewayd.config import AccountConfig
+    from gatewayd.desk.mail_servers import MailServer
 
 __all__ = ["add_mailbox", "password", "remove"]
-
-#: What a mailbox is called that has no name yet.
-_NEW = "mailbox"
-_NOT_YET = SealedSecret("", b"")
 
 
 def add_mailbox(app: App, viewer: Viewer) -> None:
     """Ask for what a user's mailbox needs, try the log-in, and let the store keep it, its password sealed."""
     operator, user = viewer.operator, viewer.users[0]
-    if not app.config.accounts_of_users.enabled:
-        advice = "`accounts_of_users: false` in gatewayd.yaml says so. An administrator can write an account's file."
-        raise PermanentError("users add no mailboxes of their own here", advice=advice)
-    who = app.store.know_user(operator, user)
-    having = [one for one in app.store.user_accounts() if (one.operator, one.user) == (operator, user)]
-    if len(having) >= MOST_USER_ACCOUNTS:
-        names = ", ".join(one.name for one in having)
-        what = f"{operator}/{user} has {MOST_USER_ACCOUNTS} mailboxes already, and no user may add more: {names}"
-        raise PermanentError(what, advice="Remove one first: `gatewayd account remove NAME`.")
-    passwords = passwords_of(app, app.config)
+    user_mailboxes.may_add(app.config, app.store, viewer)
     # What would keep the password from being sealed is told before it is typed.
-    passwords.prove()
+    passwords_of(app, app.config).prove()
     address = asked_address()
     new, typed = _asked_mailbox(app, viewer, address, servers_of(address.rpartition("@")[2]))
-    name = app.store.add_user_account(who.id, replace(new, password=passwords.seal(new, typed)))
+    name = user_mailboxes.add(app.config, app.store, viewer, new, typed)
     output.say(f"added    {name}")
     output.note(f"Its mail is offered, and you choose: `gatewayd remote {name} --user {operator}/{user}` lists it.")
 
@@ -77,20 +62,13 @@ def _asked_mailbox(app: App, viewer: Viewer, address: str, guessed: Sequence[Mai
 
 def _said(draft: AccountDraft, address: str) -> NewUserAccount:
     port = draft.port or MAIL_PORTS[draft.kind, draft.security]
-    return NewUserAccount(
-        mark=secrets.token_hex(16),
-        kind=draft.kind,
-        host=draft.host,
-        port=port,
-        security=draft.security,
-        address=address,
-        username=draft.username,
-        password=_NOT_YET,
+    return user_mailboxes.new_mailbox(
+        kind=draft.kind, host=draft.host, port=port, security=draft.security, address=address, username=draft.username
     )
 
 
 def _account(app: App, viewer: Viewer, new: NewUserAccount, typed: str) -> AccountConfig:
-    return made(app.config, new, _NEW, (viewer.operator, viewer.users[0]), lambda: typed)
+    return made(app.config, new, user_mailboxes.NEW, (viewer.operator, viewer.users[0]), lambda: typed)
 
 
 def _works(app: App, account: AccountConfig) -> bool:
@@ -112,14 +90,13 @@ def password(app: App, name: str) -> None:
     """Ask for another password of the mailbox NAME that a user added, and try it."""
     if not sys.stdin.isatty():
         raise click.UsageError("`account password` asks for a password, and there is no terminal to type it at")
-    found = _found(app, name)
+    found = user_mailboxes.found(app.store, name)
     account = app.account(name)
     while True:
         typed = asked_password()
-        if _works(app, made(app.config, found, _NEW, (found.operator, found.user), lambda typed=typed: typed)):  # type: ignore[misc]
+        if _works(app, made(app.config, found, user_mailboxes.NEW, (found.operator, found.user), lambda typed=typed: typed)):  # type: ignore[misc]
             break
-    if not app.store.replace_password(found, passwords_of(app, app.config).seal(found, typed)):
-        raise TransientError(f"{account.name} was changed or removed meanwhile", advice="Run this again.")
+    user_mailboxes.give_password(app.config, app.store, found, typed)
     output.note(f"{account.name} has the new password.")
 
 
@@ -128,16 +105,5 @@ def password(app: App, name: str) -> None:
 @click.pass_obj
 def remove(app: App, name: str) -> None:
     """Remove the mailbox NAME that a user added, with its password. What was imported by it stays."""
-    _found(app, name)
-    app.store.remove_user_account(name)
+    user_mailboxes.remove(app.store, user_mailboxes.found(app.store, name))
     output.note(f"{name} is removed, and its password is gone. Its mail stays.")
-
-
-def _found(app: App, name: str) -> UserAccount:
-    if not is_of_user(name):
-        advice = f"Remove accounts/{name}.yaml, or change what it says."
-        raise PermanentError(f"{name} is no mailbox that a user added", advice=advice)
-    rows = {one.name: one for one in app.store.user_accounts()}
-    if name not in rows:
-        raise PermanentError(f"no user has a mailbox {name}", advice=f"There are: {', '.join(rows) or 'none'}.")
-    return rows[name]

@@ -12,6 +12,7 @@ from gatewayd.access.log_in import Authenticator
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.rpc.answering import Answering
+from gatewayd.rpc.mailbox_tries import MailboxTries
 from gatewayd.rpc.server import RpcServer
 from gatewayd.rpc.tools import Tools
 from gatewayd.runtime import journal
@@ -38,6 +39,7 @@ class RpcServing:
         self._matching = matching
         #: One for all configs, since it counts tries.
         self._authenticator = Authenticator(store)
+        self._mailbox_tries = MailboxTries()
         self._answering = Answering()
         self._config: Config | None = None
         self._server: RpcServer | None = None
@@ -54,7 +56,9 @@ class RpcServing:
             with_users=frozenset(name for name, one in config.operators.items() if one.users),
             router=lambda: router,
         )
-        self._answering.tools = Tools(config=config, store=self._store, desk=desk, authenticator=self._authenticator)
+        self._answering.tools = Tools(
+            config=config, store=self._store, desk=desk, authenticator=self._authenticator, mailbox_tries=self._mailbox_tries
+        )
 
     def look(self) -> None:
         """Begin to answer, if a try is due and the socket can be made; not beside another daemon, but after its end."""

@@ -8,8 +8,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from gatewayd.access.people import may, person_of
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.rpc import calls
-from gatewayd.rpc.handlers import following, mail, offers, proofs, web_sessions
+from gatewayd.rpc import calls, mailbox_calls
+from gatewayd.rpc.handlers import following, mail, mailboxes, offers, proofs, web_sessions
 from gatewayd.runtime import journal
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ _AnyCall: TypeAlias = Annotated[
     | calls.DismissOffers
     | calls.Follow
     | calls.AskShare
-    | calls.AnswerShare,
+    | calls.AnswerShare
+    | mailbox_calls.FindServers
+    | mailbox_calls.GetKey
+    | mailbox_calls.AddMailbox
+    | mailbox_calls.ChangeMailboxPassword
+    | mailbox_calls.RemoveMailbox,
     Field(discriminator="call"),
 ]
 _CALLS: TypeAdapter[_AnyCall] = TypeAdapter(_AnyCall)
@@ -72,6 +77,11 @@ _HANDLERS: Mapping[type[calls.Call], Callable[[Tools, Person, Any], BaseModel]] 
     calls.Follow: following.follow,
     calls.AskShare: following.ask,
     calls.AnswerShare: following.answer,
+    mailbox_calls.FindServers: mailboxes.find_servers,
+    mailbox_calls.GetKey: mailboxes.get_key,
+    mailbox_calls.AddMailbox: mailboxes.add,
+    mailbox_calls.ChangeMailboxPassword: mailboxes.change_password,
+    mailbox_calls.RemoveMailbox: mailboxes.remove,
 }
 _NAMES = {AuthError: "auth", ConfigError: "config", PluginError: "plugin", TransientError: "transient", PermanentError: "permanent"}
 

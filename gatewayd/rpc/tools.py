@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from gatewayd.rpc.mailbox_tries import MailboxTries
 
 if TYPE_CHECKING:
     from gatewayd.access.log_in import Authenticator
@@ -22,3 +24,4 @@ class Tools:
     store: Store
     desk: Desk
     authenticator: Authenticator
+    mailbox_tries: MailboxTries = field(default_factory=MailboxTries)

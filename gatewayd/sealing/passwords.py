@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store.user_accounts import NewUserAccount
     from gatewayd.sealing.about import About
 
-__all__ = ["about_password"]
+__all__ = ["about_password", "about_typed"]
 
 
 def about_password(account: NewUserAccount) -> About:
@@ -22,3 +22,8 @@ def about_password(account: NewUserAccount) -> About:
         "security": account.security,
         "username": account.username,
     }
+
+
+def about_typed(host: str, port: int, username: str) -> About:
+    """Return what a password is about that a page sends sealed: only for this log-in it is opened."""
+    return {"what": "typed password", "host": host, "port": str(port), "username": username}

@@ -13,7 +13,7 @@ import dns.rrset
 import pytest
 from dns.resolver import Resolver
 
-from gatewayd.cli.mail_servers import MailServer, guesses, is_of_domain
+from gatewayd.desk.mail_servers import MailServer, guesses, is_of_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -81,7 +81,7 @@ def is_of_domain(host: str, domain: str) -> bool:
 
 def _by_dns(domain: str, resolver: Resolver | None) -> Iterator[MailServer]:
     """Yield the servers of a domain's SRV records (RFC 2782, RFC 6186)."""
-    from dns.exception import DNSException  # noqa: PLC0415  imported late: only this command needs it
+    from dns.exception import DNSException  # noqa: PLC0415  imported late: only who adds a mailbox needs it
     from dns.resolver import Resolver  # noqa: PLC0415
 
     for service, kind, security in _SERVICES:
