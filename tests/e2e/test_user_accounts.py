@@ -60,11 +60,11 @@ def mailbox(house: House, dovecot: Dovecot, name: str = "irina", number: int = 2
     return user
 
 
-def add(house: House, dovecot: Dovecot, user: str, kind: str = "imap", who: str = "acme/irina") -> str:
+def add(house: House, dovecot: Dovecot, user: str, kind: str = "imap", who: str = "acme/irina", *, security: str = "tls") -> str:
     """Add a mailbox at the keyboard; return all that the terminal showed."""
-    port = dovecot.ports[f"{kind}s"]
+    port = dovecot.ports[f"{kind}s" if security == "tls" else kind]
     with Terminal(house, "account", "add", "--user", who) as terminal:
-        answer(terminal, ("Mail address", "irina@localhost"), ("Kind", kind), ("Host", "localhost"), ("Security", "tls"))
+        answer(terminal, ("Mail address", "irina@localhost"), ("Kind", kind), ("Host", "localhost"), ("Security", security))
         answer(terminal, ("Port", str(port)), ("User name", user), ("Password", PASSWORD), ("once more", PASSWORD))
         terminal.wait_for("added", 60)
         assert terminal.ended() == 0
@@ -109,6 +109,25 @@ def test_a_user_adds_a_mailbox_sees_what_waits_there_chooses_and_has_it(house: H
     assert house.run(*answered, "--operator", "acme").code == 1
     # Dovecot's POP3 marks what is fetched as seen.
     assert kind == "pop3" or dovecot.snapshot(user) == before
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_a_mailbox_that_speaks_tls_by_starttls_is_chosen_from_by_who_it_is_shared_with(
+    house: House, dovecot: Dovecot, kind: str
+) -> None:
+    allow(house, dovecot, kind)
+    assert PASSWORD not in add(house, dovecot, mailbox(house, dovecot), kind, security="starttls")
+    name = "acme/irina/1"
+    house.good("subscriptions", "ask", name, "--user", "acme/tom")
+    assert house.run("remote", name, "--user", "acme/tom").code == 1
+    house.good("subscriptions", "agree", name, "tom", "--user", "acme/irina")
+    rows = house.good("remote", "--user", "acme/tom", "--json").rows
+    assert {row["account"] for row in rows} == {name}
+    house.good("import", name, "--user", "acme/tom", "--key", rows[0]["key"])
+    for user in ("irina", "tom"):
+        (listed,) = house.good("mail", "list", "--user", f"acme/{user}", "--json").rows
+        assert (listed["subject"], listed["account"]) == ("booking 20", name)
+    assert house.good("mail", "list", "--operator", "acme", "--json").rows == [], "it is Irina's, whoever chose it"
 
 
 def test_a_daemon_takes_a_mailbox_up_changes_its_password_and_lets_go_of_it_without_a_restart(
