@@ -348,7 +348,7 @@ def test_P3_bytes_that_are_gone_are_written_anew_when_they_come_again(store: Sto
 
 def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str) -> None:
     Custodian.of(store).file("1", make_raw())
-    run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM mail")
+    run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM unindexed", "DELETE FROM mail")
     (audit,) = store.audit("shared", {"INBOX": make_listing("1")})
     assert audit.damaged == ("1",)
 
