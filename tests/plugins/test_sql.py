@@ -472,7 +472,7 @@ def test_thousands_of_accounts_take_a_handful_of_statements(store: Store, statem
         (lambda: store.requests(accounts), 1),
         (lambda: store.ask("a", Task()), 2),
         (store.healths, 1),
-        (store.lengths, 4),
+        (store.lengths, 5),
         (lambda: store.causes(ACME), 1),
         (lambda: store.release_leases(leases), 1),
         (lambda: store.renew_leases([]), 0),
