@@ -194,6 +194,10 @@ def test_P6_a_reader_chooses_nothing_and_nobody_sees_anothers(site: Site) -> Non
         assert offered(page) == {}
         for path in ("confirm", "download", "dismiss"):
             assert rea.post(f"/incoming/{path}", offer=found["main: booking 1"]).status == 403
+        # The looks were answered for Tom's account, too, whose server refuses: nobody is told under the name of an account of all.
+        told = irina.get("/incoming/download?" + urlencode({"of": [f"{one}:1:1:1::shared" for one in range(1, 9)]}, doseq=True))
+        theirs = rea.get("/incoming/download?" + urlencode({"of": [f"{one}:1:1:1::main" for one in range(1, 9)]}, doseq=True))
+        assert ("(!)" in told, "(!)" in theirs) == (True, False)
         own = found["own: booking 1"]
         for person in (Person(site, "max"), gerd):
             assert person.post("/incoming/download", offer=own).status == 404

@@ -13,7 +13,7 @@ from gatewayd_web.downloads import FollowedDownload, text_of
 from gatewayd_web.pages.incoming import WantedLists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from starlette.responses import Response
 
@@ -71,7 +71,7 @@ def downloaded(visit: Visit) -> Response:
     seen = {one.account for one in following(reader.config, reader.store, visit.person.viewer)}
     parts = [one for one in map(FollowedDownload.read, texts) if one and one.account in seen]
     requests = {one.id: one for one in reader.store.requests(ids=[one.request_id for one in parts])} if parts else {}
-    results = [_result(visit, one, requests.get(one.request_id)) for one in parts]
+    results = [_result(visit, one, _own(one, requests)) for one in parts]
     polls = (visit.number("polls") or 0) + 1
     return visit.page(
         "download_part.html" if visit.is_fragment else "download.html",
@@ -196,6 +196,12 @@ def _result(visit: Visit, part: FollowedDownload, request: Request | None) -> Re
         answer=answer,
         choices=found,
     )
+
+
+def _own(part: FollowedDownload, requests: Mapping[int, Request]) -> Request | None:
+    """Return the request of a part. Its id stands in the address: one of an account that is not the part's may be another's."""
+    found = requests.get(part.request_id)
+    return found if found and found.account == part.account else None
 
 
 def _not_here(visit: Visit, part: FollowedDownload) -> list[Choice]:
