@@ -16,7 +16,7 @@ from gatewayd_sql.inherited import link_row
 from gatewayd_sql.raw import source_of
 from gatewayd_sql.search import stretches
 from gatewayd_sql.tables import fault, filing, link, mail, rival
-from gatewayd_sql.times import clean, moment, seconds
+from gatewayd_sql.times import clean, first_seconds, moment
 from gatewayd_sql.views import locked, views
 from gatewayd_sql.visibility import followed, visible
 
@@ -225,8 +225,8 @@ def _of_mail(query: Query) -> list[ColumnElement[bool]]:
         (query.text, mail.c.search.contains(clean(query.text or "").casefold(), autoescape=True)),
         (query.direction, mail.c.direction == query.direction),
         (query.sender, func.lower(mail.c.sender) == clean(query.sender or "").lower()),
-        (query.since, mail.c.received_at >= (seconds(query.since) or 0.0)),
-        (query.until, mail.c.received_at < (seconds(query.until) or 0.0)),
+        (query.since, mail.c.received_at >= (first_seconds(query.since) if query.since else 0.0)),
+        (query.until, mail.c.received_at < (first_seconds(query.until) if query.until else 0.0)),
         (query.attachments, mail.c.attachments != "[]" if query.attachments else mail.c.attachments == "[]"),
     )
     return [condition for value, condition in asked if value is not None]

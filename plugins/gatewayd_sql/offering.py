@@ -20,7 +20,7 @@ from gatewayd_sql.offering_tables import seen as seen_table
 from gatewayd_sql.rows import value_of
 from gatewayd_sql.seen import confirm, marked, remember
 from gatewayd_sql.tables import WAITING, filing, ledger
-from gatewayd_sql.times import clean, moment, seconds
+from gatewayd_sql.times import clean, first_seconds, moment, seconds
 from gatewayd_sql.visibility import offer_visible
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _fits(query: OfferQuery) -> list[ColumnElement[bool]]:
     if query.text is not None:
         fits.append(offer.c.search.contains(clean(query.text).casefold(), autoescape=True))
     if query.since is not None:
-        fits.append(func.coalesce(ledger.c.arrival, offer.c.sent_at) >= seconds(query.since))
+        fits.append(func.coalesce(ledger.c.arrival, offer.c.sent_at) >= first_seconds(query.since))
     if query.before is not None:
         fits.append(offered_to.c.entry_id < query.before)
     return fits

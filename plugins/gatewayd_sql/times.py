@@ -7,9 +7,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
-__all__ = ["clean", "moment", "packed", "seconds"]
+__all__ = ["clean", "first_seconds", "moment", "packed", "seconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HALF_A_MICROSECOND = 5e-7
 
 #: What no database takes as text: NUL, and halves of characters.
 _UNFIT = re.compile("[\0\ud800-\udfff]")
@@ -31,6 +32,11 @@ def seconds(value: datetime | None) -> float | None: ...
 def seconds(value: datetime | None) -> float | None:
     """Return an aware time as seconds since 1970."""
     return None if value is None else value.timestamp()
+
+
+def first_seconds(value: datetime) -> float:
+    """Return the least seconds since 1970 that ``moment`` shows as this time: a database's clock says more than microseconds."""
+    return value.timestamp() - _HALF_A_MICROSECOND
 
 
 def clean(text: str) -> str:

@@ -43,7 +43,7 @@ _COMMENT = re.compile(r"<!--(?:-?>|(?s:.*?)--!?>)")
 #: An attribute with its value, or the end of the tag. A quote that is never closed is left over.
 _ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+(?:(>)|([^\t\n\f\r />][^\t\n\f\r />=]*+)"
-    r"(?:[\t\n\f\r ]*+(=)[\t\n\f\r ]*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+))?+)?+)"
+    r"(?:[\t\n\f\r ]*+(=)[\t\n\f\r ]*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+))?)?)"
 )
 #: What a character reference is made of; a longer one is text.
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}+;?+|#[xX][0-9a-fA-F]{1,6}+;?+|[a-zA-Z][a-zA-Z0-9]{1,31}+;?+)")

@@ -20,8 +20,9 @@ PROPERTIES = _OF_SIDES | frozenset(_OTHERS.split())
 _MAX_STYLE = 4000
 _MAX_VALUE = 300
 #: Words, numbers, colours and quoted names of fonts. No backslash, since it may write any other character, and no other function.
+#: What begins with a parenthesis or a quote fits in one way, so that there is nothing to try again.
 _VALUE = re.compile(
-    r"(?:(?:rgb|hsl)a?\([0-9%., /+\-]*+\)|[\w#%.,+\- /]|\"[\w ,.+\-]*+\"|'[\w ,.+\-]*+'|!important)++", re.IGNORECASE
+    r"(?:(?:rgb|hsl)a?\([0-9%., /+\-]*+\)|[\w#%.,+\- /]|\"[\w ,.+\-]*+\"|'[\w ,.+\-]*+'|!important)+", re.IGNORECASE
 )
 #: ``background`` is kept where it is a colour alone.
 _COLOUR = re.compile(r"#?[a-z0-9]++|(?:rgb|hsl)a?\([0-9%., /+\-]*+\)", re.IGNORECASE)

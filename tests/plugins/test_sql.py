@@ -346,6 +346,15 @@ def test_P3_bytes_that_are_gone_are_written_anew_when_they_come_again(store: Sto
     assert [audit.proven for name in ("one", "two") for audit in store.audit(name, {"INBOX": make_listing("1")})] == [True, True]
 
 
+@pytest.mark.parametrize("more", [-4e-7, 4e-7])
+def test_mail_is_of_the_time_that_it_shows_though_the_database_knows_it_more_exactly(store: Store, url: str, more: float) -> None:
+    mail_id = Custodian.of(store).file("1", make_raw())
+    run(url, f"UPDATE mail SET received_at = 1764588000.25 + {more}")
+    (shown,) = store.filings(ACME, Query())
+    assert [one.id for one in store.filings(ACME, Query(since=shown.received_at))] == [mail_id]
+    assert store.filings(ACME, Query(until=shown.received_at)) == []
+
+
 def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str) -> None:
     Custodian.of(store).file("1", make_raw())
     run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM unindexed", "DELETE FROM mail")

@@ -738,7 +738,7 @@ def test_a_spool_that_cannot_be_made_leaves_none_of_the_others(gateway: Gateway)
 
 def test_a_store_that_cannot_take_the_lease_back_hides_nothing_of_the_visit(gateway: Gateway) -> None:
     # A store that waits for its turn for a short time only, while nobody can write any more.
-    gateway.store = gateway.another_store(f"sqlite:///{gateway.folder}/gatewayd.db?timeout=0.2")
+    gateway.store = gateway.another_store(f"sqlite:///{gateway.folder}/store/gatewayd.db?timeout=0.2")
     with ExitStack() as stack:
 
         def block() -> None:
